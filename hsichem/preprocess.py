@@ -1,0 +1,118 @@
+"""From calibrated reflectance to what a model reads: crop, bin, absorbance, scatter correction, mask."""
+
+import dataclasses
+
+import numpy as np
+from scipy import ndimage
+
+from hsichem.cube import Cube, InputError
+
+REFLECTANCE_FLOOR = 1e-3  # three absorbance units: below it the camera sees only its own noise
+
+
+def crop_and_bin(cube: Cube, crop_nm: tuple | None = None, bin: int = 1) -> Cube:
+    """Keep the bands within crop_nm = (low, high) nm, then average runs of `bin` bands.
+
+    The paper keeps the bands from 750 nm on and averages them in pairs: 300 bands become 62.
+    Bands left over at the long end, fewer than `bin`, are dropped; either end of crop_nm may be None.
+    Raises InputError when no band is left.
+    """
+    low, high = crop_nm or (None, None)
+    keep = (cube.wavelengths >= (low or 0)) & (cube.wavelengths <= (high or np.inf))
+    bands = keep.sum() // bin
+    if bands == 0:
+        raise InputError(
+            f"cube {cube.name!r}: {keep.sum()} bands lie within {low}-{high} nm, too few for bins of {bin}; "
+            f"the cube covers {cube.wavelengths[0]:.0f}-{cube.wavelengths[-1]:.0f} nm."
+        )
+    first = np.flatnonzero(keep)[0]
+    used = slice(first, first + bands * bin)  # wavelengths ascend, so the kept bands are one run
+    shape = cube.values.shape[:2]
+    return dataclasses.replace(
+        cube,
+        values=cube.values[:, :, used].reshape(*shape, bands, bin).mean(axis=3),
+        wavelengths=cube.wavelengths[used].reshape(bands, bin).mean(axis=1),
+    )
+
+
+def absorbance(reflectance: np.ndarray) -> np.ndarray:
+    """log10(1 / R), any shape. Reflectance below 0.001 counts as 0.001: noise has no logarithm."""
+    return -np.log10(np.maximum(reflectance, REFLECTANCE_FLOOR))
+
+
+def make_pipeline(steps: str | None):
+    """Spectra (n, bands) -> spectra, as a scikit-learn pipeline that learns nothing from other spectra.
+
+    steps: "absorbance", "snv" (standard normal variate), "sg1" and "sg2" (Savitzky-Golay first and second
+    derivative, 11 bands, second order), joined by "+" in the order of use; None leaves reflectance as it is.
+    """
+    from chemotools.derivative import SavitzkyGolay
+    from chemotools.scatter import StandardNormalVariate
+    from sklearn.pipeline import make_pipeline as chain
+    from sklearn.preprocessing import FunctionTransformer
+
+    known = {
+        "absorbance": lambda: FunctionTransformer(absorbance),
+        "snv": StandardNormalVariate,
+        "sg1": lambda: SavitzkyGolay(window_length=11, polyorder=2, deriv=1),
+        "sg2": lambda: SavitzkyGolay(window_length=11, polyorder=2, deriv=2),
+    }
+    names = steps.split("+") if steps else []
+    if unknown := [name for name in names if name not in known]:
+        raise InputError(f"preprocessing {steps!r}: unknown step {unknown[0]!r}; known: {', '.join(known)}.")
+    return chain(*(known[name]() for name in names)) if names else FunctionTransformer()
+
+
+def otsu_threshold(values: np.ndarray) -> float:
+    """The threshold that splits `values` into two classes of least variance within (Otsu 1979,
+    doi 10.1109/TSMC.1979.4310076), on 256 bins."""
+    counts, edges = np.histogram(values, bins=256)
+    centres = (edges[:-1] + edges[1:]) / 2
+    below = counts.cumsum()[:-1]
+    above = counts.sum() - below
+    sums = (counts * centres).cumsum()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        between = below * above * (sums[:-1] / below - (sums[-1] - sums[:-1]) / above) ** 2
+    return float(edges[1 + np.nanargmax(between)])
+
+
+def foreground_mask(cube: Cube) -> np.ndarray:
+    """(rows, cols) bool: the sample on its darker background.
+
+    Otsu's threshold on the mean reflectance of each pixel; then the largest connected piece, holes filled.
+    Raises InputError when a reflectance is not finite. A scene without background gives a mask that means
+    nothing: look at it before use.
+    """
+    brightness = cube.values.mean(axis=2)
+    if not np.isfinite(brightness).all():
+        bad = int((~np.isfinite(brightness)).sum())
+        raise InputError(f"cube {cube.name!r}: {bad} pixels hold NaN or infinity; mask or repair them first.")
+    # Glints would stretch the histogram until sample and background share its lowest bins.
+    bright = np.minimum(brightness, np.percentile(brightness, 99))
+    pieces, n = ndimage.label(ndimage.binary_opening(bright > otsu_threshold(bright)))
+    if n == 0:
+        raise InputError(f"cube {cube.name!r}: no sample found; every pixel is about equally bright. Give a mask.")
+    largest = 1 + np.argmax(np.bincount(pieces.ravel())[1:])
+    return ndimage.binary_fill_holes(pieces == largest)
+
+
+def smooth(cube: Cube, sigma: float) -> Cube:
+    """Gaussian filter of every band, sigma in pixels, within the foreground only; the background is set to 0."""
+    inside = cube.foreground.astype(np.float32)
+    weight = ndimage.gaussian_filter(inside, sigma, mode="constant")
+    summed = ndimage.gaussian_filter(cube.values * inside[:, :, None], (sigma, sigma, 0), mode="constant")
+    values = np.divide(summed, weight[:, :, None], where=cube.foreground[:, :, None], out=np.zeros_like(summed))
+    return dataclasses.replace(cube, values=values)
+
+
+def halve(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A map (rows, cols) and its mask on the network's output grid (rows // 2, cols // 2): means of 2 x 2 pixels.
+
+    A coarse pixel is in the mask only when all four of its pixels are.
+    """
+    rows, cols = values.shape[0] // 2, values.shape[1] // 2
+
+    def blocks(array):
+        return array[: 2 * rows, : 2 * cols].reshape(rows, 2, cols, 2)
+
+    return blocks(values).mean(axis=(1, 3)), blocks(mask).all(axis=(1, 3))

@@ -1,0 +1,45 @@
+"""What one chapter leaves for the next: metrics.json and the maps, in one folder."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from hsichem.cube import InputError
+from hsichem.files import replacing
+
+
+class Results:
+    """A results folder: metrics.json by section, maps/<method>/<sample>.npy (rows, cols) float32 in % w/w."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+
+    def metrics(self) -> dict:
+        """All sections so far; empty before the first. Raises InputError when metrics.json is not JSON."""
+        path = self.folder / "metrics.json"
+        if not path.exists():
+            return {}
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{path} is not valid JSON ({error}); remove it and run the notebooks again.") from None
+
+    def save(self, section: str, values: dict) -> None:
+        """Add values to a section; numbers must be finite (None says that a figure does not exist)."""
+        metrics = self.metrics()
+        metrics[section] = metrics.get(section, {}) | values
+        # numpy numbers have item(); what has not is a mistake and raises
+        text = json.dumps(metrics, indent=1, allow_nan=False, default=lambda number: number.item())
+        with replacing(self.folder / "metrics.json") as part:
+            part.write_text(text + "\n", encoding="utf-8")
+
+    def save_map(self, method: str, sample: str, values: np.ndarray) -> None:
+        """Keep a map (rows, cols); NaN where nothing was predicted."""
+        with replacing(self.folder / "maps" / method / f"{sample}.npy") as part, open(part, "wb") as file:
+            np.save(file, values.astype(np.float32))
+
+    def maps(self, method: str) -> dict:
+        """Sample id -> map of a method, empty when there is none yet."""
+        files = sorted((self.folder / "maps" / method).glob("*.npy"))
+        return {file.stem: np.load(file, allow_pickle=False) for file in files}

@@ -1,0 +1,245 @@
+"""The network: a spectral stem and a U-Net, with the published layout, names and sizes.
+
+Source: Engstrøm et al. 2025, doi 10.1002/cem.70041; Ronneberger et al. 2015, arXiv 1505.04597. Two steps are
+computed in a cheaper order with the same result (see Stem and Up); tests hold them against the naive order.
+"""
+
+from collections import OrderedDict
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from hsichem.cube import InputError
+from hsichem.tiles import predict_map
+
+__all__ = ["ChemicalUNet", "Ensemble", "load_published", "predict_map"]
+
+KERNEL_BANDS = 7  # of the stem
+
+
+class Stem(nn.Module):
+    """Conv3d of one filter over 7 bands x 2 x 2 pixels, stride 2 in space: (B, bands, H, W) -> (B, bands-6, H/2, W/2).
+
+    Conv3d has no fast CPU kernel, so the filter is laid out as a band matrix for conv2d.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv3d(1, 1, (KERNEL_BANDS, 2, 2), stride=(1, 2, 2))
+
+    def forward(self, x):
+        out_bands = x.shape[1] - KERNEL_BANDS + 1
+        out = torch.arange(out_bands, device=x.device)[:, None]
+        weight = x.new_zeros((out_bands, x.shape[1], 2, 2), dtype=self.conv.weight.dtype)
+        weight[out, out + torch.arange(KERNEL_BANDS, device=x.device)] = self.conv.weight[0, 0]
+        return F.conv2d(x, weight, self.conv.bias.expand(out_bands), stride=2)
+
+
+def conv_block(inputs: int, outputs: int, padding: int) -> nn.Sequential:
+    """Two 3x3 convolutions with ReLU; named 0 and 3 as in the published weights."""
+    return nn.Sequential(
+        OrderedDict(
+            [
+                ("0", nn.Conv2d(inputs, outputs, 3, padding=padding)),
+                ("1", nn.ReLU()),
+                ("3", nn.Conv2d(outputs, outputs, 3, padding=padding)),
+                ("4", nn.ReLU()),
+            ]
+        )
+    )
+
+
+class Contraction(nn.Module):
+    """Halve the image, double the channels: (B, C, H, W) -> (B, 2C, H/2 - trim, W/2 - trim)."""
+
+    def __init__(self, inputs: int, padding: int):
+        super().__init__()
+        self.conv_block = conv_block(inputs, 2 * inputs, padding)
+
+    def forward(self, x):
+        return self.conv_block(F.max_pool2d(x, 2))
+
+
+class Up(nn.Module):
+    """Bilinear x 2, 1x1 convolution, ReLU: (B, 2C, H, W) -> (B, C, 2H, 2W).
+
+    The 1x1 convolution is done first, on a quarter of the pixels: bilinear weights sum to 1, so the two commute.
+    """
+
+    def __init__(self, outputs: int, align_corners: bool):
+        super().__init__()
+        self.align_corners = align_corners
+        self.up = nn.Sequential(OrderedDict([("1", nn.Conv2d(2 * outputs, outputs, 1))]))
+
+    def forward(self, x):
+        x = F.interpolate(self.up(x), scale_factor=2, mode="bilinear", align_corners=self.align_corners)
+        return F.relu(x)
+
+
+class Expansion(nn.Module):
+    """Double the image and join the skip, cropped at its centre: (B, 2C, H, W) -> (B, C, 2H - trim, 2W - trim)."""
+
+    def __init__(self, outputs: int, padding: int, align_corners: bool):
+        super().__init__()
+        self.upsample = Up(outputs, align_corners)
+        self.conv_block = conv_block(2 * outputs, outputs, padding)
+
+    def forward(self, x, skip):
+        x = self.upsample(x)
+        top, left = (skip.shape[2] - x.shape[2]) // 2, (skip.shape[3] - x.shape[3]) // 2
+        skip = skip[:, :, top : top + x.shape[2], left : left + x.shape[3]]
+        return self.conv_block(torch.cat([skip, x], dim=1))
+
+
+class UNet(nn.Module):
+    """(B, channels, H, W) -> (B, 1, H, W) with "same" padding, or (B, 1, H - 2m, W - 2m) with "valid"."""
+
+    def __init__(self, channels: int, width: int, depth: int, padding: int, align_corners: bool):
+        super().__init__()
+        self.depth = depth
+        self.first_convs = conv_block(channels, width, padding)
+        for level in range(1, depth + 1):
+            setattr(self, f"contraction{level}", Contraction(width * 2 ** (level - 1), padding))
+        for level in range(depth, 0, -1):
+            setattr(self, f"expansion{level}", Expansion(width * 2 ** (level - 1), padding, align_corners))
+        self.last_conv = nn.Conv2d(width, 1, 1)
+
+    def forward(self, x):
+        skips = [self.first_convs(x)]
+        for level in range(1, self.depth + 1):
+            skips.append(getattr(self, f"contraction{level}")(skips[-1]))
+        x = skips.pop()
+        for level in range(self.depth, 0, -1):
+            x = getattr(self, f"expansion{level}")(x, skips.pop())
+        return self.last_conv(x)
+
+
+class ChemicalUNet(nn.Module):
+    """A cube to a chemical map at half its resolution; the defaults are the published network.
+
+    Input (B, bands, H, W) reflectance; output (B, 1, H/2, W/2) with padding="same", and smaller by `margin` pixels on
+    every side with padding="valid". Weights are Kaiming-normal (fan-in), biases zero.
+    Raises InputError when `padding` is unknown, or when an image has a size or band count the network cannot take.
+    """
+
+    def __init__(self, bands=62, width=64, depth=4, padding="valid", align_corners=True):
+        super().__init__()
+        if padding not in ("valid", "same"):
+            raise InputError(f'padding {padding!r}; expected "valid" or "same".')
+        if bands < KERNEL_BANDS or width < 1 or depth < 1:
+            raise InputError(f"bands {bands}, width {width}, depth {depth}; expected at least {KERNEL_BANDS}, 1 and 1.")
+        self.bands, self.depth, self.padding = bands, depth, padding
+        unet = UNet(bands - KERNEL_BANDS + 1, width, depth, int(padding == "same"), align_corners)
+        self.models = nn.ModuleList([Stem(), unet])
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Conv3d):
+                nn.init.kaiming_normal_(module.weight)
+                nn.init.zeros_(module.bias)
+
+    @property
+    def margin(self) -> int:
+        """Output pixels that "valid" padding takes off every side: 92 at depth 4; 0 with "same"."""
+        return 6 * 2**self.depth - 4 if self.padding == "valid" else 0
+
+    def output_size(self, size: int) -> int:
+        """The side of the map for an input side of `size` pixels. Raises InputError when it does not fit."""
+        half = size // 2
+        fitting = self.fitting_size(half - 2 * self.margin)
+        if fitting != half - 2 * self.margin:
+            below, above = (2 * (side + 2 * self.margin) for side in (max(fitting - 2**self.depth, 0), fitting))
+            raise InputError(
+                f"an image side of {size} pixels does not fit depth {self.depth} with {self.padding!r} padding; "
+                f"the nearest that do: {f'{below} and ' if below > 4 * self.margin else ''}{above}."
+            )
+        return fitting
+
+    def fitting_size(self, side: int) -> int:
+        """The smallest side of a map, at least `side`, whose pooled sizes are all even."""
+        step = 2**self.depth
+        smallest = step if self.padding == "same" else min(4, step)  # less would leave nothing below the deepest pool
+        return smallest + max(0, -(-(side - smallest) // step)) * step
+
+    def forward(self, x):
+        if x.ndim != 4 or x.shape[1] != self.bands:
+            raise InputError(f"input of shape {tuple(x.shape)}; expected (B, {self.bands}, H, W).")
+        for side in x.shape[2:]:
+            self.output_size(side)
+        for model in self.models:
+            x = model(x)
+        return x
+
+
+class Ensemble(nn.Module):
+    """The mean map of several networks of one shape, e.g. one per fold."""
+
+    def __init__(self, members):
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        first = self.members[0]
+        self.bands, self.depth, self.margin, self.fitting_size = (
+            first.bands,
+            first.depth,
+            first.margin,
+            first.fitting_size,
+        )
+
+    def forward(self, x):
+        return torch.stack([member(x) for member in self.members]).mean(dim=0)
+
+
+def load_published(path):
+    """Weights under the published names -> ChemicalUNet in eval mode, or an Ensemble for a folder of files.
+
+    path: a .safetensors file, a .pt file (read with weights_only=True: pickled objects are refused), or a folder of
+    them. Bands, width and depth are read from the shapes; padding is "valid", as published.
+    Raises InputError on a file that is neither, holds other names or shapes, or an empty folder.
+    """
+    path = Path(path)
+    if path.is_dir():
+        files = sorted(f for f in path.iterdir() if f.suffix in (".pt", ".pth", ".safetensors"))
+        if not files:
+            raise InputError(f"{path} holds no .safetensors or .pt file; expected one file per network.")
+        return Ensemble([load_published(f) for f in files]).eval()
+    state = read_weights(path)
+    try:
+        width, channels = state["models.1.first_convs.0.weight"].shape[:2]
+    except (KeyError, ValueError):
+        raise InputError(
+            f"{path} has no first layer models.1.first_convs.0.weight; it holds {sorted(state)[:3]}..."
+        ) from None
+    depth = sum(name.startswith("models.1.contraction") and name.endswith("0.weight") for name in state)
+    model = ChemicalUNet(channels + KERNEL_BANDS - 1, width, max(depth, 1))
+    check_names(path, model, state)
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def read_weights(path: Path) -> dict:
+    """A file of tensors -> dict of name to tensor. Raises InputError; nothing in the file is executed."""
+    if not path.is_file():
+        raise InputError(f"{path} is not a file; expected weights as .safetensors or .pt.")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # each reader has its own kinds of error; none of them is the user's to untangle
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path} cannot be read as a plain table of weights: {reason}") from error
+
+
+def check_names(path, model, state):
+    """Raise InputError that lists the first names and shapes by which a state dict differs from the model's."""
+    want = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    have = {name: tuple(getattr(tensor, "shape", ())) for name, tensor in state.items()}
+    wrong = [
+        f"{name}: {have.get(name, 'missing')}, expected {shape}"
+        for name, shape in want.items()
+        if have.get(name) != shape
+    ]
+    wrong += [f"{name}: not expected" for name in have if name not in want]
+    if wrong:
+        raise InputError(f"{path} does not fit the network in {len(wrong)} tensors: {'; '.join(wrong[:5])}.")

@@ -1,0 +1,70 @@
+"""The results folder, and the check below an exercise."""
+
+import numpy as np
+import pytest
+
+from hsichem import InputError
+from hsichem.exercises import check
+from hsichem.files import replacing
+from hsichem.results import Results
+
+
+def test_sections_add_up_and_survive(tmp_path):
+    results = Results(tmp_path / "new")
+    assert results.metrics() == {}
+    results.save("a", {"x": np.float32(0.5), "n": np.int64(3)})
+    results.save("a", {"y": None})
+    results.save("b", {"flag": True})
+    assert Results(tmp_path / "new").metrics() == {"a": {"x": 0.5, "n": 3, "y": None}, "b": {"flag": True}}
+
+
+def test_nan_is_never_written(tmp_path):
+    results = Results(tmp_path)
+    results.save("a", {"x": 1})
+    before = (tmp_path / "metrics.json").read_bytes()
+    with pytest.raises(ValueError, match="JSON compliant"):
+        results.save("a", {"y": float("nan")})
+    assert (tmp_path / "metrics.json").read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def test_broken_metrics_are_named(tmp_path):
+    (tmp_path / "metrics.json").write_text("{")
+    with pytest.raises(InputError, match="not valid JSON"):
+        Results(tmp_path).metrics()
+
+
+def test_maps_come_back_by_sample(tmp_path):
+    results = Results(tmp_path)
+    values = np.arange(6.0).reshape(2, 3)
+    results.save_map("pls", "s1", values)
+    results.save_map("pls", "s2", values + 1)
+    maps = results.maps("pls")
+    assert list(maps) == ["s1", "s2"]
+    assert maps["s2"].dtype == np.float32
+    np.testing.assert_array_equal(maps["s2"], values + 1)
+    assert results.maps("unet") == {}
+
+
+def test_a_file_is_whole_or_absent(tmp_path):
+    with pytest.raises(RuntimeError), replacing(tmp_path / "out.txt") as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "right", "said"),
+    [
+        (None, False, "Not answered yet"),
+        (2.01, True, "Correct: 2 %"),
+        (4, False, "the square root"),
+        (1.0, False, "too small"),
+        (3.0, False, "too large"),
+        ("two", False, "a single number"),
+        (np.float64(2), True, "Correct"),
+    ],
+)
+def test_checks_say_what_is_wrong(answer, right, said, capsys):
+    assert check(answer, 2.0, "%", {4.0: "You forgot the square root."}) is right
+    assert said in capsys.readouterr().out
