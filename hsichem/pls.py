@@ -1,5 +1,6 @@
 """PLS regression: mean spectra to a mean concentration, then the same vector applied to every pixel."""
 
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,11 +47,12 @@ class PLSModel:
         return self.pipeline.transform(spectra) @ self.coefficients + self.intercept
 
     def predict_map(self, cube: Cube) -> np.ndarray:
-        """Cube -> (rows, cols) float32 map, every pixel on its own, background included."""
-        pixels = cube.values.reshape(-1, cube.values.shape[2])
+        """Cube -> (rows, cols) float32 map, every foreground pixel on its own; NaN in the background."""
+        pixels = cube.values[cube.foreground]
+        out = np.full(cube.values.shape[:2], np.nan, np.float32)
         blocks = np.array_split(pixels, range(PIXELS_AT_ONCE, len(pixels), PIXELS_AT_ONCE))
-        flat = np.concatenate([self.predict(block) for block in blocks])
-        return flat.astype(np.float32).reshape(cube.values.shape[:2])
+        out[cube.foreground] = np.concatenate([self.predict(block) for block in blocks])
+        return out
 
 
 def _folds(n: int, groups, seed: int) -> np.ndarray:
@@ -86,7 +88,8 @@ def cross_validate(spectra: np.ndarray, y: np.ndarray, fold: np.ndarray, max_com
     smallest_training_set = len(y) - np.bincount(fold).max()
     a = min(max_components, smallest_training_set - 1, spectra.shape[1])
     model = PLS(scale_X=False, scale_Y=False)
-    by_fold = model.cross_validate(spectra, y, a, fold, squared_errors, n_jobs=1, verbose=0).values()
+    with redirect_stdout(None):  # it reports every call, whatever `verbose` says
+        by_fold = model.cross_validate(spectra, y, a, fold, squared_errors, n_jobs=1, verbose=0).values()
     mse = np.concatenate(list(by_fold), axis=1).mean(axis=1)  # (A,)
     fold_mse = np.array([errors.mean(axis=1) for errors in by_fold])  # (folds, A)
     error_of_mse = fold_mse.std(axis=0, ddof=1) / np.sqrt(len(fold_mse))

@@ -10,10 +10,16 @@ from hsichem.files import replacing
 
 
 class Results:
-    """A results folder: metrics.json by section, maps/<method>/<sample>.npy (rows, cols) float32 in % w/w."""
+    """A results folder: metrics.json by section, maps/<method>/<sample>.npy (rows, cols) float32 in % w/w.
+
+    A method's folder is its name in small letters, with "-" for spaces: "PLS smoothed" is in maps/pls-smoothed.
+    """
 
     def __init__(self, folder):
         self.folder = Path(folder)
+
+    def _maps_of(self, method: str) -> Path:
+        return self.folder / "maps" / method.lower().replace(" ", "-")
 
     def metrics(self) -> dict:
         """All sections so far; empty before the first. Raises InputError when metrics.json is not JSON."""
@@ -36,10 +42,10 @@ class Results:
 
     def save_map(self, method: str, sample: str, values: np.ndarray) -> None:
         """Keep a map (rows, cols); NaN where nothing was predicted."""
-        with replacing(self.folder / "maps" / method / f"{sample}.npy") as part, open(part, "wb") as file:
+        with replacing(self._maps_of(method) / f"{sample}.npy") as part, open(part, "wb") as file:
             np.save(file, values.astype(np.float32))
 
     def maps(self, method: str) -> dict:
         """Sample id -> map of a method, empty when there is none yet."""
-        files = sorted((self.folder / "maps" / method).glob("*.npy"))
+        files = sorted(self._maps_of(method).glob("*.npy"))
         return {file.stem: np.load(file, allow_pickle=False) for file in files}

@@ -23,7 +23,7 @@ from hsichem.files import replacing
 from hsichem.losses import PUBLISHED_WEIGHTS, TERMS, map_losses
 from hsichem.preprocess import halve
 from hsichem.tiles import mirrored, windows
-from hsichem.unet import ChemicalUNet, check_names, read_weights
+from hsichem.unet import ChemicalUNet, Ensemble, check_names, read_weights
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,13 @@ class TrainConfig:
     def fingerprint(self, *data: str) -> str:
         """8 hex digits that name these settings and the data they meet: runs with other settings never mix."""
         return hashlib.sha256(json.dumps([asdict(self), data], sort_keys=True).encode()).hexdigest()[:8]
+
+
+def config_from(run) -> TrainConfig:
+    """The settings of a notebook (settings.check) as a TrainConfig."""
+    own = {name: getattr(run, name) for name in ("width", "depth", "padding", "epochs", "burn_in", "seed")}
+    variant = getattr(run, "variant", "published")
+    return TrainConfig(**own, variant=variant, weights=PUBLISHED_WEIGHTS | {"smoothness": float(run.smoothness)})
 
 
 @dataclass(frozen=True)
@@ -191,6 +198,23 @@ def train_fold(images, folds, fold: int, config: TrainConfig, folder, on_epoch=N
         save_file(model.state_dict(), part)
     checkpoint.unlink(missing_ok=True)
     return model
+
+
+def train_folds(cubes, references, folds, config: TrainConfig, folder, on_epoch=None, only=None) -> Ensemble:
+    """One network per fold, or that of the fold `only`, as an Ensemble; see train_fold.
+
+    cubes: the images to train on; references: their mean values, % w/w; folds: the fold of each.
+    folder: gets a subfolder for these settings and data, so that runs with others never mix.
+    """
+    data = [
+        f"{cube.name} {cube.values.shape} {value} {fold}"
+        for cube, value, fold in zip(cubes, references, folds, strict=True)
+    ]
+    model = build(config, cubes[0].values.shape[2], 1)
+    images = [TrainingImage.from_cube(model, cube, value) for cube, value in zip(cubes, references, strict=True)]
+    own = Path(folder) / config.fingerprint(*data)
+    chosen = sorted(set(folds)) if only is None else [only]
+    return Ensemble([train_fold(images, folds, fold, config, own, on_epoch) for fold in chosen])
 
 
 def read_history(folder, fold: int) -> dict:

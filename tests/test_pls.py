@@ -65,12 +65,15 @@ def test_groups_are_held_out_whole():
 def test_map_is_the_prediction_of_each_pixel(calibration):
     spectra, y = calibration
     model = fit_pls(spectra, y, n_components=3, preprocessing="absorbance")
-    cube = Cube(np.random.default_rng(2).uniform(0.3, 0.9, (7, 5, 25)), np.arange(25) + 750.0)
+    mask = np.ones((7, 5), bool)
+    mask[2, :3] = False
+    cube = Cube(np.random.default_rng(2).uniform(0.3, 0.9, (7, 5, 25)), np.arange(25) + 750.0, mask)
     pixel = PLSRegression(3, scale=False).fit(absorbance(spectra), y)
     expected = pixel.predict(-np.log10(cube.values.reshape(-1, 25).astype(float))).reshape(7, 5)
     got = model.predict_map(cube)
     assert got.dtype == np.float32
-    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-3)
+    assert np.isnan(got[~mask]).all()
+    np.testing.assert_allclose(got[mask], expected[mask], rtol=1e-4, atol=1e-3)
 
 
 def test_a_map_in_blocks_equals_a_map_in_one_piece(calibration, monkeypatch):

@@ -37,9 +37,10 @@ def test_broken_metrics_are_named(tmp_path):
 def test_maps_come_back_by_sample(tmp_path):
     results = Results(tmp_path)
     values = np.arange(6.0).reshape(2, 3)
-    results.save_map("pls", "s1", values)
-    results.save_map("pls", "s2", values + 1)
-    maps = results.maps("pls")
+    results.save_map("PLS few", "s1", values)
+    results.save_map("PLS few", "s2", values + 1)
+    assert (tmp_path / "maps" / "pls-few" / "s1.npy").exists()
+    maps = results.maps("PLS few")
     assert list(maps) == ["s1", "s2"]
     assert maps["s2"].dtype == np.float32
     np.testing.assert_array_equal(maps["s2"], values + 1)

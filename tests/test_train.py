@@ -12,7 +12,16 @@ import torch
 from safetensors.torch import load_file
 
 from hsichem import Cube
-from hsichem.train import DivergedError, Schedule, TrainConfig, TrainingImage, build, read_history, train_fold
+from hsichem.train import (
+    DivergedError,
+    Schedule,
+    TrainConfig,
+    TrainingImage,
+    build,
+    read_history,
+    train_fold,
+    train_folds,
+)
 from hsichem.unet import predict_map
 
 TINY = TrainConfig(
@@ -158,3 +167,18 @@ def test_weights_are_plain_tensors(tmp_path):
     model = train_fold(tiny_images(), FOLDS, 1, TINY, tmp_path)
     state = load_file(tmp_path / "fold1.safetensors")
     assert set(state) == set(model.state_dict())
+
+
+def test_folds_share_a_folder_and_other_settings_do_not(tmp_path):
+    rng = np.random.default_rng(0)
+    cubes = [Cube(rng.random((12, 14, 8)), np.arange(8.0), name=str(i)) for i in range(6)]
+    config = TrainConfig(**(TINY.__dict__ | {"epochs": 1}))
+    ensemble = train_folds(cubes, [1.0] * 6, FOLDS, config, tmp_path)
+    train_folds(cubes, [1.0] * 6, FOLDS, config, tmp_path, only=2)
+    assert len(ensemble.members) == 3
+    mean = np.mean([predict_map(member, cubes[0]) for member in ensemble.members], axis=0)
+    np.testing.assert_allclose(predict_map(ensemble, cubes[0]), mean, rtol=1e-5)
+    (only,) = tmp_path.iterdir()
+    assert {p.name for p in only.glob("*.safetensors")} == {f"fold{k}.safetensors" for k in (1, 2, 3)}
+    train_folds(cubes, [2.0] * 6, FOLDS, config, tmp_path, only=2)
+    assert len(list(tmp_path.iterdir())) == 2
