@@ -3,25 +3,24 @@
 import math
 
 
-def check(answer, expected: float, unit: str = "", mistakes: dict | None = None, tolerance: float = 0.02) -> bool:
-    """Say whether a number is within `tolerance` (relative) of `expected`; True when it is.
+def check(answer, expected: float, unit: str = "", mistakes: dict | None = None, tolerance: float = 0.02) -> None:
+    """Say whether a number is within `tolerance` (relative) of `expected`, and if not, what is wrong.
 
     mistakes: wrong answer -> what was probably done to get it. None as answer means: not answered yet.
     """
     if answer is None:
         print("Not answered yet: put your number in place of None and run the cell again.")
-        return False
+        return
     try:
         value = float(answer)
     except (TypeError, ValueError):
         print(f"Your answer is {answer!r}; a single number is expected.")
-        return False
+        return
     if math.isclose(value, expected, rel_tol=tolerance):
         print(f"Correct: {expected:.3g} {unit}".rstrip())
-        return True
+        return
     for wrong, reason in (mistakes or {}).items():
         if math.isclose(value, wrong, rel_tol=tolerance):
             print(f"Not yet. {reason}")
-            return False
+            return
     print(f"Not yet: {value:.3g} is too {'small' if value < expected else 'large'}.")
-    return False

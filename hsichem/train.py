@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from hsichem.cube import Cube
 from hsichem.files import replacing
@@ -149,7 +149,7 @@ def train_fold(images, folds, fold: int, config: TrainConfig, folder, on_epoch=N
         optimizer.load_state_dict(saved["optimizer"])
         schedule.best, schedule.waited = saved["schedule"]
         history, best, action = saved["history"], saved["best"], saved["action"]
-    with tqdm(total=config.epochs, initial=len(history), desc=f"fold {fold}", unit="epoch") as bar:
+    with tqdm(total=config.epochs, initial=len(history), desc=f"fold {fold}", unit="epoch", mininterval=1) as bar:
         for epoch in range(len(history) + 1, config.epochs + 1):
             if action == "stop":
                 break

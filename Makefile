@@ -1,0 +1,42 @@
+# Everything lives in .venv; a second call installs nothing. Set PYTHON to choose the interpreter.
+PYTHON ?= python3
+VENV = .venv
+BIN = $(VENV)/bin
+PIP_FLAGS ?=
+
+.DEFAULT_GOAL = help
+.PHONY: help run test lint lab clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+
+run: $(VENV)/.installed ## make the data, run notebooks 01-04, write runs/<time>-<dataset>/ (ARGS="--preset fast" to choose)
+	$(BIN)/hsichem run $(ARGS)
+
+test: $(VENV)/.installed-test ## run every test: the library, the notebooks, lint
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-test ## check style and format only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+lab: $(VENV)/.installed ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+clean: ## remove .venv and caches; runs/ stays
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "hsichem needs Python 3.11 or later; found: $$($(PYTHON) --version 2>&1). Set PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
+	$(BIN)/python -m pip install $(PIP_FLAGS) -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[test]"
+	touch $@

@@ -1,0 +1,124 @@
+"""The commands: run, report, and data (list, make, fetch, verify)."""
+
+import ast
+import time
+from pathlib import Path
+
+import click
+
+from hsichem import __version__, data
+from hsichem.cube import InputError
+from hsichem.settings import PRESETS
+
+WORDS = {"true": True, "false": False, "null": None}  # Python's words as YAML and JSON spell them
+OPTIONS = {"dataset": "--dataset", "preset": "--preset", "seed": "--seed", "results_dir": "--results"}
+
+
+class Commands(click.Group):
+    """Shows what the user can mend as a message, without a traceback."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            raise _stop(error, 2) from None
+
+
+def _stop(error, status):
+    shown = click.ClickException(str(error))
+    shown.exit_code = status
+    return shown
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hsichem")
+def main():
+    """Hyperspectral images into chemical maps: PLS and the U-Net, checked against pixel truth."""
+
+
+def parse_value(text: str):
+    """A Python literal where `text` is one (5, 1e-3, True, [1, 2]), else the text itself."""
+    try:
+        return WORDS[text] if text in WORDS else ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+@main.command()
+@click.option("--dataset", default="phantom-belly", show_default=True, help="A name of `hsichem data list`.")
+@click.option("--preset", type=click.Choice(PRESETS), default="lesson", show_default=True, help="fast is for tests.")
+@click.option("--seed", default=0, show_default=True, help="Of every random draw.")
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    help="Folder for the results; a stopped run in it is resumed.  [default: runs/<time>-<dataset>]",
+)
+@click.option("-p", "more", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter of the notebooks.")
+def run(dataset, preset, seed, results, more):
+    """Make or fetch the data, execute the notebooks in order, write one page of results."""
+    from hsichem import report, rerun  # papermill takes seconds to import
+
+    parameters = {"dataset": dataset, "preset": preset, "seed": seed}
+    for name, value in more:
+        if name in OPTIONS:
+            raise InputError(f"-p {name} {value}: give it as {OPTIONS[name]} {value}.")
+        parameters[name] = parse_value(value)
+    folder = (results or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{dataset}").resolve()
+    parameters["results_dir"] = str(folder)
+    notebooks = rerun.find_notebooks()
+    rerun.check_parameters(notebooks, parameters)  # before the data: making it takes longer
+    data.open_dataset(dataset, size=PRESETS[preset]["size"])
+    click.echo(f"Results: {folder}\nA stopped run goes on with --results {folder}")
+    try:
+        rerun.run_notebooks(notebooks, folder, parameters)
+    except rerun.NotebookError as error:
+        raise _stop(error, 1) from None
+    page = report.write_report(folder)
+    click.echo(f"\n{report.text_table(report.read_metrics(folder))}\n\nReport: {page}")
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def report(folder):
+    """Write report.html anew into the FOLDER of a run, finished or not."""
+    from hsichem.report import write_report
+
+    click.echo(write_report(folder))
+
+
+@main.group("data")
+def data_group():
+    """The data sets: list, make, fetch, verify."""
+
+
+@data_group.command("list")
+def list_():
+    """Name, state, title and licence of each data set."""
+    for name, entry in data.read_manifest().items():
+        click.echo(f"{name:18} {data.status(name):15} {entry['title']}\n{'':18} licence: {entry['licence']}\n")
+
+
+@data_group.command()
+@click.argument("name")
+@click.option("--size", help="One of the sizes in the manifest.  [default: the first]")
+def make(name, size):
+    """Make the data set NAME from its description."""
+    click.echo(data.make(name, size=size))
+
+
+@data_group.command()
+@click.argument("name")
+def fetch(name):
+    """Fetch the files of the data set NAME, each checked against its sha256."""
+    for path in data.fetch(name):
+        click.echo(path)
+
+
+@data_group.command()
+@click.argument("name", required=False)
+def verify(name):
+    """Check the data set NAME, or every one that is there, against the manifest."""
+    names = [name] if name else [each for each in data.read_manifest() if data.status(each) != "absent"]
+    if problems := [f"{each}: {problem}" for each in names for problem in data.verify(each)]:
+        raise _stop("\n".join(problems), 1)
+    click.echo(f"as the manifest says: {', '.join(names) or 'nothing is there yet'}")

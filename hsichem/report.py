@@ -1,0 +1,233 @@
+"""One HTML page from metrics.json and the executed notebooks: numbers, claims, figures, and how to repeat the run."""
+
+import json
+import shlex
+from html import escape
+from pathlib import Path
+
+from hsichem import data
+from hsichem.cube import InputError
+from hsichem.files import replacing
+from hsichem.rerun import failed_path, find_notebooks
+from hsichem.results import Results
+
+RUN_OPTIONS = ("dataset", "preset", "seed")  # of `hsichem run`; every other parameter is given with -p
+# header, section and key in metrics["methods"][...]; the share stands beside the correlation: alone it misleads
+COLUMNS = [
+    ("RMSEP", "mean", "rmsep"),
+    ("interval", "mean", "rmsep_interval"),
+    ("bias", "mean", "bias"),
+    ("pixel RMSE", "map", "pixel_rmse"),
+    ("slope", "map", "slope"),
+    ("SD ratio", "map", "sd_ratio"),
+    ("lowest", "map", "low"),
+    ("highest", "map", "high"),
+    ("outside", "map", "outside_share"),
+    ("correlation", "map", "correlation"),
+    ("share", "variogram", "correlated_share"),
+]
+TEXT_COLUMNS = ("RMSEP", "interval", "pixel RMSE", "slope", "outside", "correlation", "share")  # fits a terminal
+LEGEND = """RMSEP, interval, bias: error of the mean of a test image, with its bootstrap interval. The other columns
+compare maps with the truth, pixel by pixel: error, slope of predicted on true values, ratio of their standard
+deviations, lowest and highest value, pixels outside 0-100 %, correlation. Share: the spatially correlated part of the
+map's variance. It says how smooth a map is, not whether it is right: the null maps know nothing of the sample's
+chemistry and have a share too. Errors and values are in the unit of the reference."""
+
+
+def write_report(folder: Path) -> Path:
+    """Write report.html, self-contained, into a results folder; what the folder lacks is named on the page.
+
+    Raises InputError when the folder or its metrics.json is not there or cannot be read.
+    """
+    folder = Path(folder)
+    metrics = read_metrics(folder)
+    notebooks = {notebook.stem: folder / notebook.name for notebook in find_notebooks()}
+    executed = {name: json.loads(path.read_text("utf-8")) for name, path in notebooks.items() if path.exists()}
+    given = {}
+    for notebook in executed.values():
+        given |= notebook["metadata"].get("papermill", {}).get("parameters", {})
+    given.pop("results_dir", None)
+    settings = metrics.get("settings", {}) | given
+    body = [
+        _settings(settings),
+        _head_to_head(metrics),
+        _variograms(metrics),
+        _claims(metrics),
+        _dataset(settings.get("dataset")),
+        *(_figures(name, executed.get(name), failed_path(path)) for name, path in notebooks.items()),
+        _repeat(given),
+    ]
+    title = escape(
+        f"hsichem: {settings.get('dataset', 'unknown data set')}, preset {settings.get('preset', 'unknown')}"
+    )
+    style = Path(__file__).with_suffix(".css").read_text("utf-8")
+    with replacing(folder / "report.html") as temporary:
+        temporary.write_text(
+            f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            f"<style>\n{style}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n"
+            + "\n".join(body)
+            + "\n</main>\n</body>\n</html>\n",
+            "utf-8",
+        )
+    return folder / "report.html"
+
+
+def read_metrics(folder: Path) -> dict:
+    """metrics.json of a results folder. Raises InputError when it is not there or is not JSON."""
+    if not (Path(folder) / "metrics.json").is_file():
+        raise InputError(f"{folder} has no metrics.json; give a folder that `hsichem run` wrote.")
+    return Results(folder).metrics()
+
+
+def head_to_head(metrics: dict, headers: tuple) -> list[list[str]]:
+    """A row of text for each method, then for each null map: its name, then the columns of these headers."""
+    rows = [(name, values) for name, values in metrics.get("methods", {}).items()]
+    for name, null in metrics.get("nulls", {}).items():
+        rows.append((f"null: {name}", {"map": null, "variogram": null}))
+    chosen = [column for column in COLUMNS if column[0] in headers]
+    return [
+        [name, *(_text(values.get(section, {}).get(key), key) for _, section, key in chosen)] for name, values in rows
+    ]
+
+
+def text_table(metrics: dict) -> str:
+    """The head-to-head table for a terminal."""
+    rows = [["", *TEXT_COLUMNS], *head_to_head(metrics, TEXT_COLUMNS)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for name, *cells in rows:
+        numbers = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
+        lines.append("  ".join([name.ljust(widths[0]), *numbers]))
+    return "\n".join(lines)
+
+
+def _text(value, key=""):
+    if value is None:
+        return "-"
+    if key.endswith("_share"):
+        return f"{100 * value:.2f} %"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return " to ".join(_text(part) for part in value)
+    if isinstance(value, int | float):
+        return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return str(value)
+
+
+def _missing(what, why):
+    return f'<p class="missing">{escape(what)}: missing. {escape(why)}</p>'
+
+
+def _table(caption, headers, groups, numeric=True):
+    """A table with a row header in the first column; `groups` is {heading or "": rows of text}."""
+    kind = ' class="number"' if numeric else ""
+    head = "".join(f'<th scope="col"{kind if i else ""}>{escape(text)}</th>' for i, text in enumerate(headers))
+    body = ""
+    for heading, rows in groups.items():
+        lines = [f'<tr><th scope="rowgroup" colspan="{len(headers)}">{escape(heading)}</th></tr>'] if heading else []
+        for first, *cells in rows:
+            numbers = "".join(f"<td{kind}>{escape(cell)}</td>" for cell in cells)
+            lines.append(f'<tr><th scope="row">{escape(first)}</th>{numbers}</tr>')
+        body += "<tbody>" + "\n".join(lines) + "</tbody>\n"
+    return (
+        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}"><table>\n'
+        f"<caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n{body}</table></div>"
+    )
+
+
+def _settings(settings):
+    rows = [[name, _setting(value)] for name, value in settings.items()]
+    if not rows:
+        return "<h2>Settings</h2>" + _missing("Settings", "metrics.json has no section of that name.")
+    return "<h2>Settings</h2>" + _table("What was run", ["setting", "value"], {"": rows}, numeric=False)
+
+
+def _setting(value):
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _head_to_head(metrics):
+    page = "<h2>Head to head</h2>"
+    if metrics.get("methods"):
+        headers = tuple(header for header, _, _ in COLUMNS)
+        rows = head_to_head(metrics, headers)
+        methods = len(metrics["methods"])
+        groups = {"Methods": rows[:methods], "Null maps": rows[methods:]}
+        page += _table(
+            "Methods and null maps on the test set", ["map", *headers], {k: v for k, v in groups.items() if v}
+        )
+        page += f"<p>{escape(LEGEND)}</p>"
+    else:
+        page += _missing("Methods", "Notebooks 02_pls_maps and 03_unet_training have not written them.")
+    return page if metrics.get("nulls") else page + _missing("Null maps", "04_spatial_variance has not written them.")
+
+
+def _variograms(metrics):
+    keys = ("nugget", "partial_sill", "range")
+    found = {name: method["variogram"] for name, method in metrics.get("methods", {}).items() if "variogram" in method}
+    if not found:
+        return "<h2>Variograms</h2>" + _missing("Variograms", "04_spatial_variance has not written them.")
+    rows = [[name, *(_text(values.get(key)) for key in keys)] for name, values in found.items()]
+    headers = ["map", "nugget", "partial sill", "range (pixels)"]
+    return "<h2>Variograms</h2>" + _table("Fitted to the maps of the test set", headers, {"": rows})
+
+
+def _claims(metrics):
+    claims = metrics.get("04_spatial_variance", {}).get("claims")
+    if not claims:
+        return "<h2>Claims</h2>" + _missing("Claims", "04_spatial_variance has not written them.")
+    keys = ["claim", "paper", "here", "held", "why"]
+    rows = [[_text(row.get(key)) for key in keys] for row in claims]
+    return "<h2>Claims</h2>" + _table("The paper's claims, and what was found here", keys, {"": rows}, numeric=False)
+
+
+def _dataset(name):
+    entry = data.read_manifest().get(name)
+    if entry is None:
+        return "<h2>Data</h2>" + _missing("Licence and citation", f"The manifest has no data set {name!r}.")
+    rows = [[key, _setting(entry[key])] for key in ("title", "licence", "citation")]
+    return "<h2>Data</h2>" + _table(name, ["field", "as stated by its source"], {"": rows}, numeric=False)
+
+
+def _figures(name, notebook, failed):
+    page = f"<h2>{escape(name)}</h2>"
+    if failed.exists():
+        page += _missing(
+            "The end of this notebook", f"It stopped; see {failed.name}. Numbers may be of an earlier run."
+        )
+    elif notebook is None:
+        return page + _missing("This notebook", "It has not been run into this folder.")
+    cells = [cell for cell in (notebook or {"cells": []})["cells"] if "report" in cell["metadata"].get("tags", [])]
+    for cell in cells:
+        caption = figure_caption("".join(cell["source"]))
+        images = [output["data"]["image/png"] for output in cell["outputs"] if "image/png" in output.get("data", {})]
+        if not images:
+            page += _missing(caption, "Its cell drew no figure.")
+        for image in images:
+            source = "".join("".join(image).split())
+            alt, text = escape(caption.split(". ")[0]), escape(caption)
+            page += f'<figure><img alt="{alt}" src="data:image/png;base64,{source}">'
+            page += f"<figcaption>{text}</figcaption></figure>"
+    return page if cells else page + _missing("Figures", "No cell of this notebook is tagged `report`.")
+
+
+def figure_caption(source: str) -> str:
+    """The comment that opens a code cell, from `# Figure: ` to its last line in a row."""
+    lines = []
+    for line in source.splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.lstrip("#").strip())
+    text = " ".join(lines)
+    return text.removeprefix("Figure:").strip() if text.startswith("Figure:") else "Figure without a caption"
+
+
+def _repeat(given):
+    if not given:
+        return "<h2>Repeat this run</h2>" + _missing("The command", "No notebook here was executed by `hsichem run`.")
+    command = ["hsichem", "run"]
+    for name, value in given.items():
+        command += [f"--{name}", str(value)] if name in RUN_OPTIONS else ["-p", name, str(value)]
+    return f"<h2>Repeat this run</h2><pre><code>{escape(shlex.join(command))}</code></pre>"

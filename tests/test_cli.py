@@ -1,0 +1,121 @@
+"""The commands as a user calls them; notebooks and data are tiny stand-ins."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from test_rerun import make_notebook
+
+from hsichem import data, rerun
+from hsichem.cli import main, parse_value
+
+METRICS = {
+    "settings": {"dataset": "phantom-belly"},
+    "methods": {"PLS": {"mean": {"rmsep": 1.25}, "map": {"correlation": 0.5}, "variogram": {"correlated_share": 0.02}}},
+}
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, arguments)
+
+
+@pytest.fixture
+def chain(tmp_path, monkeypatch):
+    """`hsichem run` with one notebook that writes metrics.json, and no data to make."""
+    write = f"""from pathlib import Path
+Path(results_dir, "metrics.json").write_text({json.dumps(METRICS)!r})"""
+    parameters = 'dataset = "phantom-belly"\npreset = "lesson"\nseed = 0\nresults_dir = None\nepochs = 1'
+    notebook = make_notebook(tmp_path / "01_one.ipynb", parameters, write)
+    monkeypatch.setattr(rerun, "find_notebooks", lambda: [notebook])
+    monkeypatch.setattr("hsichem.report.find_notebooks", lambda: [notebook])
+    opened = []
+    monkeypatch.setattr(data, "open_dataset", lambda name, size=None: opened.append((name, size)))
+    monkeypatch.chdir(tmp_path)
+    return notebook, opened
+
+
+def test_run_makes_data_results_and_a_report(chain, tmp_path):
+    _, opened = chain
+    result = call("run", "--preset", "paper", "-p", "epochs", "5")
+    assert result.exit_code == 0, result.output
+    assert opened == [("phantom-belly", "paper")]
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert folder.name.endswith("-phantom-belly")
+    assert {path.name for path in folder.iterdir()} == {"01_one.ipynb", "metrics.json", "report.html"}
+    given = json.loads((folder / "01_one.ipynb").read_text())["metadata"]["papermill"]["parameters"]
+    assert given == {
+        "dataset": "phantom-belly", "preset": "paper", "seed": 0, "epochs": 5, "results_dir": str(folder)
+    }  # fmt: skip
+    assert "PLS" in result.stdout and "1.25" in result.stdout and str(folder / "report.html") in result.stdout
+
+
+def test_run_resumes_in_the_folder_that_is_named(chain, tmp_path):
+    assert call("run", "--results", "mine").exit_code == 0
+    before = (tmp_path / "mine" / "01_one.ipynb").read_bytes()
+    assert call("run", "--results", "mine").exit_code == 0
+    assert (tmp_path / "mine" / "01_one.ipynb").read_bytes() == before
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["-p", "epochz", "5"], 2, "Did you mean 'epochs'?"),
+        (["-p", "preset", "fast"], 2, "give it as --preset fast"),
+        (["--preset", "quick"], 2, "'fast', 'lesson', 'paper'"),
+        (["--results", "01_one.ipynb/results"], 2, "cannot make the results folder"),
+    ],
+)
+def test_what_the_user_can_mend_is_a_message(chain, tmp_path, arguments, status, message):
+    result = call("run", *arguments)
+    assert result.exit_code == status and message in result.stderr
+    assert isinstance(result.exception, SystemExit)  # and not a traceback
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_notebook_that_stops_ends_the_run_with_status_1(chain, tmp_path):
+    make_notebook(
+        chain[0],
+        "dataset = preset = seed = results_dir = None\nseed = 0\npreset = ''\ndataset = ''\nresults_dir = ''",
+        "1 / 0",
+    )
+    result = call("run", "--results", "mine")
+    assert result.exit_code == 1 and "01_one stopped at cell [3]: ZeroDivisionError" in result.stderr
+    assert isinstance(result.exception, SystemExit)
+
+
+def test_an_unknown_data_set_is_named_with_the_known_ones():
+    for arguments in (["run", "--dataset", "pork"], ["data", "make", "pork"], ["data", "verify", "pork"]):
+        result = call(*arguments)
+        assert result.exit_code == 2
+        assert "'pork'" in result.stderr and "mineral-mixtures" in result.stderr
+
+
+def test_data_list_names_every_entry_with_its_licence(tmp_path, monkeypatch):
+    monkeypatch.setenv("HSICHEM_DATA", str(tmp_path))
+    output = call("data", "list").stdout
+    for name, entry in data.read_manifest().items():
+        assert name in output and entry["licence"] in output
+
+
+def test_data_verify_reports_problems_with_status_1(tmp_path, monkeypatch):
+    monkeypatch.setenv("HSICHEM_DATA", str(tmp_path))
+    result = call("data", "verify", "tecator")
+    assert result.exit_code == 1 and "tecator.csv: missing" in result.stderr
+    result = call("data", "verify")
+    assert result.exit_code == 0 and "nothing is there yet" in result.stdout
+
+
+def test_report_of_a_folder_without_a_run(tmp_path):
+    result = call("report", str(tmp_path / "nowhere"))
+    assert result.exit_code == 2 and "metrics.json" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("5", 5), ("1e-3", 0.001), ("True", True), ("true", True), ("null", None), ("[1, 2]", [1, 2]), ("a b", "a b"),
+     ("phantom-belly", "phantom-belly"), ("010", "010"), ("__import__('os')", "__import__('os')")],
+)  # fmt: skip
+def test_values_are_literals_or_text(text, value):
+    parsed = parse_value(text)
+    assert parsed == value and type(parsed) is type(value)

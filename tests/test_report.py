@@ -1,0 +1,169 @@
+"""The page as a browser would see it, parsed by html.parser and not by the code that wrote it."""
+
+import base64
+import json
+from html.parser import HTMLParser
+
+import pytest
+
+from hsichem import InputError, data
+from hsichem.report import figure_caption, text_table, write_report
+
+PNG = base64.b64encode(b"\x89PNG not really").decode()
+METRICS = {
+    "settings": {"dataset": "phantom-belly", "preset": "fast", "variant": "<b>published</b>"},
+    "methods": {
+        "PLS": {
+            "mean": {"rmsep": 1.234, "rmsep_interval": [0.9, 1.6], "bias": -0.05},
+            "map": {"pixel_rmse": 151.6, "correlation": 0.31, "slope": 0.9, "sd_ratio": 7.5, "outside_share": 0.4321,
+                    "low": -1012.3, "high": 1488.2},
+            "variogram": {"nugget": 90.0, "partial_sill": 2.0, "range": 8.0, "correlated_share": 0.0253},
+        },
+        "U-Net": {"mean": {"rmsep": 2.5}, "map": {"correlation": None}, "variogram": {"correlated_share": 0.9991}},
+    },
+    "nulls": {"ramp": {"correlated_share": 1.0, "correlation": -0.02, "pixel_rmse": 20.0}},
+    "04_spatial_variance": {
+        "claims": [{"claim": "share & <i>sense</i>", "paper": "99.91 %", "here": "99 %", "held": "yes", "why": "it is"}]
+    },
+}  # fmt: skip
+VOID = {"meta", "img", "link", "br"}
+
+
+class Page(HTMLParser):
+    """Tags with attributes; tables as rows of text; the open tags at the end."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.tables, self.open, self.text, self.cell = [], [], [], "", False
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "table":
+            self.tables.append([])
+        if tag == "tr":
+            self.tables[-1].append([])
+        if tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, text):
+        self.text += text
+        if self.open and self.open[-1] in ("td", "th"):
+            self.tables[-1][-1][-1] += text
+
+
+def executed(source, outputs, parameters):
+    cell = {"cell_type": "code", "source": source, "metadata": {"tags": ["report"]}, "outputs": outputs}
+    other = {"cell_type": "markdown", "source": ["not for the page"], "metadata": {}}
+    return json.dumps({"cells": [other, cell], "metadata": {"papermill": {"parameters": parameters}}})
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """A folder where 01 is done, 02 has failed, and 03 was never run."""
+    notebooks = [tmp_path / f"0{i}_part.ipynb" for i in (1, 2, 3)]
+    monkeypatch.setattr("hsichem.report.find_notebooks", lambda: notebooks)
+    folder = tmp_path / "results"
+    folder.mkdir()
+    (folder / "metrics.json").write_text(json.dumps(METRICS))
+    parameters = {"dataset": "phantom-belly", "preset": "fast", "seed": 3, "epochs": 5, "results_dir": "/somewhere"}
+    image = {"output_type": "display_data", "data": {"image/png": PNG[:8] + "\n" + PNG[8:] + "\n"}}
+    source = ["# Figure: A map of fat. Look at the <edges>;\n", "# they blur.\n", "show()\n", "# Not caption.\n"]
+    (folder / "01_part.ipynb").write_text(executed(source, [image], parameters))
+    (folder / "02_part.failed.ipynb").write_text(executed(source, [], parameters))
+    return folder
+
+
+@pytest.fixture
+def page(results):
+    return Page(write_report(results).read_text("utf-8"))
+
+
+def table_with(page, header):
+    (table,) = [table for table in page.tables if header in table[0]]
+    return table
+
+
+def test_the_page_is_well_formed_accessible_and_alone(page):
+    assert page.open == []
+    for tag, attributes in page.tags:
+        assert tag not in ("script", "link", "iframe", "b", "i")
+        for name in ("src", "href"):
+            assert attributes.get(name, "data:").startswith("data:")
+        if tag == "th":
+            assert attributes["scope"] in ("row", "col", "rowgroup")
+        if tag == "img":
+            assert attributes["alt"] == "A map of fat"
+    assert ("html", {"lang": "en"}) in page.tags
+    names = [tag for tag, _ in page.tags]
+    assert names.count("table") == names.count("caption") == 5
+
+
+def test_the_style_asks_for_nothing_from_outside(results):
+    html = write_report(results).read_text("utf-8")
+    style = html.partition("<style>")[2].partition("</style>")[0]
+    assert "prefers-color-scheme: dark" in style and "url(" not in style and "@import" not in style
+
+
+def test_head_to_head_holds_methods_and_nulls_with_the_share_beside_the_correlation(page):
+    header, *rows = table_with(page, "RMSEP")
+    rows = {row[0]: dict(zip(header, row, strict=True)) for row in rows if len(row) > 1}
+    assert list(rows) == ["PLS", "U-Net", "null: ramp"]
+    assert rows["PLS"]["RMSEP"] == "1.23" and rows["PLS"]["interval"] == "0.9 to 1.6"
+    assert rows["PLS"]["lowest"] == "-1012" and rows["PLS"]["outside"] == "43.21 %"
+    assert rows["U-Net"]["slope"] == "-" and rows["U-Net"]["correlation"] == "-"
+    assert (rows["null: ramp"]["share"], rows["null: ramp"]["correlation"]) == ("100.00 %", "-0.02")
+    assert header.index("share") == header.index("correlation") + 1
+    assert [table for table in page.tables if "share" in " ".join(table[0])] == [table_with(page, "RMSEP")]
+
+
+def test_the_terminal_has_the_same_numbers():
+    header, pls, unet, ramp = text_table(METRICS).splitlines()
+    assert header.split()[-2:] == ["correlation", "share"]
+    assert pls.split()[-5:] == ["43.21", "%", "0.31", "2.53", "%"]
+    assert unet.split()[:2] == ["U-Net", "2.5"] and ramp.split()[:2] == ["null:", "ramp"]
+    assert len({len(line) for line in (header, pls, unet, ramp)}) == 1
+
+
+def test_everything_is_escaped_and_complete(page):
+    assert ["variant", "<b>published</b>"] in table_with(page, "setting")
+    assert ["share & <i>sense</i>", "99.91 %", "99 %", "yes", "it is"] in table_with(page, "claim")
+    assert "A map of fat. Look at the <edges>; they blur." in page.text
+    entry = data.read_manifest()["phantom-belly"]
+    assert ["licence", entry["licence"]] in table_with(page, "field")
+    assert ["citation", entry["citation"]] in table_with(page, "field")
+    assert "hsichem run --dataset phantom-belly --preset fast --seed 3 -p epochs 5" in page.text
+    assert "/somewhere" not in page.text  # results_dir is of one machine
+    (image,) = [attributes["src"] for tag, attributes in page.tags if tag == "img"]
+    assert base64.b64decode(image.removeprefix("data:image/png;base64,")) == base64.b64decode(PNG)
+
+
+def test_what_is_missing_is_said(results, page):
+    assert "It stopped; see 02_part.failed.ipynb" in page.text
+    assert "It has not been run into this folder" in page.text
+    (results / "metrics.json").write_text("{}")
+    (results / "01_part.ipynb").write_text(executed(["show()"], [], {}))
+    text = Page(write_report(results).read_text("utf-8")).text
+    for what in ("Settings", "Methods", "Null maps", "Variograms", "Claims", "Licence and citation", "The command"):
+        assert f"{what}: missing." in text
+    assert "Figure without a caption: missing. Its cell drew no figure." in text
+
+
+def test_a_folder_without_metrics_or_with_broken_ones_is_an_input_error(results):
+    (results / "metrics.json").write_text("{")
+    with pytest.raises(InputError, match="not valid JSON"):
+        write_report(results)
+    (results / "metrics.json").unlink()
+    with pytest.raises(InputError, match=r"no metrics\.json"):
+        write_report(results)
+    assert not (results / "report.html").exists()
+
+
+def test_a_caption_is_the_opening_comment():
+    assert figure_caption("# Figure: one\n#  two.\nx = 1  # no\n# no") == "one two."
+    assert figure_caption("# Some comment\nx = 1") == "Figure without a caption"
