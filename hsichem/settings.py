@@ -34,6 +34,10 @@ RULES = {
     "preset": one_of(*PRESETS),
     "results_dir": (lambda v: v is None or (isinstance(v, str) and v != ""), "a folder, or None"),
     "seed": whole(0),
+    "crop_from_nm": (
+        lambda v: v is None or (isinstance(v, int | float) and not isinstance(v, bool) and v > 0),
+        "a wavelength above 0 nm, or None",
+    ),
     "max_components": whole(1),
     "few_components": whole(1),
     "smoothing": (lambda v: isinstance(v, int | float) and not isinstance(v, bool) and v > 0, "a width above 0 pixels"),
@@ -42,6 +46,7 @@ RULES = {
     "smoothness": (lambda v: isinstance(v, int | float) and not isinstance(v, bool) and v >= 0, "a weight from 0 up"),
     "variant": one_of("published", "corrected"),
     "variogram_model": one_of("exponential", "spherical", "gaussian"),
+    "max_lag": (lambda v: v is None or whole(8)[0](v), "a whole number of pixels from 8 up, or None"),
 }
 
 

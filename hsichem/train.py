@@ -73,7 +73,7 @@ class TrainingImage:
         seen = np.ix_(mirrored(2 * r0, 2 * r1, cube.values.shape[0]), mirrored(2 * c0, 2 * c1, cube.values.shape[1]))
         size = [model.fitting_size(side) for side in (rows, cols)]
         mask = np.pad(mask, [(0, size[0] - rows), (0, size[1] - cols)])
-        x = torch.from_numpy(cube.values[seen]).permute(2, 0, 1)[None]
+        x = torch.from_numpy(cube.values[seen]).permute(2, 0, 1)[None].contiguous()
         return cls(x, torch.from_numpy(mask)[None, None], torch.tensor([reference], dtype=torch.float32))
 
 

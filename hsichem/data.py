@@ -1,0 +1,213 @@
+"""Data sets: from the manifest to a Dataset of Samples; making, fetching and verifying them in one cache folder."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pooch
+import requests
+
+from hsichem import manifest, mosaic, phantom
+from hsichem.cube import Cube, InputError
+from hsichem.preprocess import crop_and_bin
+from hsichem.samples import LAYOUTS, Sample
+
+pooch.get_logger().setLevel("WARNING")  # its messages would put the machine's paths into notebooks
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The samples of one manifest entry, with what preprocessing needs to know of them (crop_nm, bin)."""
+
+    name: str
+    title: str
+    samples: list[Sample]
+    response: str | None
+    unit: str
+    crop_nm: tuple | None
+    bin: int
+    entry: dict
+
+    def cube(self, sample: Sample) -> Cube:
+        """A sample's image as the models see it: calibrated, cropped to crop_nm, bands averaged in bins."""
+        return crop_and_bin(sample.load(), self.crop_nm, self.bin)
+
+    def describe(self) -> str:
+        """Several lines: title, what it teaches, counts, shape, wavelengths, units, licence, citation, doubts."""
+        cube = self.samples[0].load()
+        counts = Counter(sample.split for sample in self.samples)
+        lines = [
+            f"{self.name}: {self.title}",
+            self.entry["teaches"],
+            f"samples: {len(self.samples)} ({', '.join(f'split {key}: {counts[key]}' for key in sorted(counts))})",
+            f"splits: {self.entry['splits']}",
+            "first sample: {} rows x {} columns x {} bands".format(*cube.values.shape)
+            + f", {cube.wavelengths[0]:.0f}-{cube.wavelengths[-1]:.0f} nm",
+            f"values: {self.entry['units']}",
+            "references: " + (", ".join(f"{k} ({unit})" for k, unit in self.entry["references"].items()) or "none"),
+            f"licence: {self.entry['licence']}",
+            f"citation: {self.entry['citation']}",
+            *(f"doubt: {doubt}" for doubt in self.entry["doubts"]),
+        ]
+        return "\n".join(lines)
+
+
+def read_manifest() -> dict:
+    """All entries of data_manifest.yaml, checked. In the repository it stands at the root, installed in the package."""
+    places = [Path(__file__).parents[1] / "data_manifest.yaml", Path(__file__).with_name("data_manifest.yaml")]
+    return manifest.read(next(place for place in places if place.is_file() or place == places[-1]))
+
+
+def open_dataset(name: str, root=None, size=None) -> Dataset:
+    """Open a data set by its name in the manifest; it is made or fetched first if it is not in the cache.
+
+    root: cache folder (default: HSICHEM_DATA, else the platform's user cache). size: for made sets, e.g. "lesson".
+    Raises InputError for an unknown name or size, and when files cannot be fetched or do not fit together.
+    """
+    entry = _entry(name)
+    if "recipe" in entry or size:  # make refuses a size for a set that is not made
+        folder = make(name, root, size)
+    else:
+        fetch(name, root)
+        folder = _cache(root) / name
+    samples = LAYOUTS[entry["layout"]](folder, entry["references"])
+    unit = entry["references"].get(entry["response"], "")
+    bands = entry["bin"] if isinstance(entry["bin"], int) else entry["bin"][_size(name, entry, size)]
+    crop = tuple(entry["crop_nm"]) if entry["crop_nm"] else None
+    return Dataset(name, entry["title"], samples, entry["response"], unit, crop, bands, entry)
+
+
+def make(name: str, root=None, size=None) -> Path:
+    """Make a data set by its recipe, unless the cache has it; returns its folder. Whole or absent, never half."""
+    entry = _entry(name)
+    folder = _made_folder(name, entry, root, size)
+    if folder.is_dir():
+        return folder
+    knobs, seed = entry["recipe"]["sizes"][_size(name, entry, size)], entry["recipe"]["seed"]
+    fetch(name, root)
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.parent) as temporary:
+        made = Path(temporary) / folder.name
+        made.mkdir()
+        if entry["recipe"]["maker"] == "mosaic":
+            mosaic.make(made, knobs, seed, _cache(root) / name)
+        else:
+            phantom.make(made, knobs, seed)
+        try:
+            os.replace(made, folder)
+        except OSError:
+            if not folder.is_dir():  # if it is there, another process was first: the same recipe gave the same bytes
+                raise
+    return folder
+
+
+def fetch(name: str, root=None) -> list[Path]:
+    """Bring a data set's files into the cache and check them; from the folder HSICHEM_DATA_MIRROR first, if set.
+
+    Raises InputError when a file cannot be had or its checksum is not the manifest's; nothing is kept of it then.
+    """
+    entry, folder = _entry(name), _cache(root) / name
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    mirror = os.environ.get("HSICHEM_DATA_MIRROR")
+    for file in entry["files"]:
+        local = Path(mirror, name, file["path"]) if mirror else None
+        copy = local is not None and local.is_file()
+        if not copy and not file["url"] and not (folder / file["path"]).is_file():
+            raise InputError(
+                f"{name}: {file['path']} has no public address. Set HSICHEM_DATA_MIRROR to a folder that holds "
+                f"{name}/{file['path']}."
+            )
+        store = pooch.create(
+            folder,
+            base_url="",
+            registry={file["path"]: f"sha256:{file['sha256']}"},
+            urls={file["path"]: str(local) if copy else file["url"] or ""},
+            retry_if_failed=3 if file["url"] and not copy else 0,
+        )
+        download = partial(_copy, local) if copy else pooch.HTTPDownloader(progressbar=True)
+        try:
+            store.fetch(file["path"], downloader=download)
+        except (ValueError, requests.RequestException) as error:
+            source = local if copy else file["url"]
+            raise InputError(f"{name}: {file['path']} could not be fetched from {source}: {error}") from None
+    return [folder / file["path"] for file in entry["files"]]
+
+
+def verify(name: str, root=None, size=None) -> list[str]:
+    """Every problem found: missing files, wrong checksums, and for made sets captures and truths that do not fit."""
+    entry, problems = _entry(name), []
+    for file in entry["files"]:
+        path = _cache(root) / name / file["path"]
+        if not path.is_file():
+            problems.append(f"{path}: missing; run `hsichem data fetch {name}`.")
+        elif (found := pooch.file_hash(path)) != file["sha256"]:
+            problems.append(f"{path}: sha256 is {found}, expected {file['sha256']}; delete it and fetch again.")
+    if problems:
+        return problems
+    folder = _made_folder(name, entry, root, size) if "recipe" in entry else _cache(root) / name
+    if not folder.is_dir():
+        return [f"{folder}: missing; run `hsichem data make {name}`."]
+    try:
+        samples = LAYOUTS[entry["layout"]](folder, entry["references"])
+    except InputError as error:
+        return [str(error)]
+    for sample in samples:
+        try:
+            cube, truth = sample.load(), sample.truth()
+        except (InputError, OSError, ValueError) as error:
+            problems.append(f"{sample.id}: {error}")
+            continue
+        if truth is None and "recipe" in entry:
+            problems.append(f"{sample.id}: its truth map is missing; delete {folder} and make it again.")
+        if truth is not None and truth.shape != cube.values.shape[:2]:
+            problems.append(
+                f"{sample.id}: truth of shape {truth.shape} for an image of {cube.values.shape[:2]} pixels."
+            )
+    return problems
+
+
+def status(name: str, root=None) -> str:
+    """made (with the sizes), fetched, incomplete or absent, by what lies in the cache; checksums are verify's work."""
+    entry = _entry(name)
+    if "recipe" in entry:
+        sizes = [size for size in entry["recipe"]["sizes"] if _made_folder(name, entry, root, size).is_dir()]
+        return f"made ({', '.join(sizes)})" if sizes else "absent"
+    present = sum((_cache(root) / name / file["path"]).is_file() for file in entry["files"])
+    return "absent" if not present else "fetched" if present == len(entry["files"]) else "incomplete"
+
+
+def _copy(local: Path, url, output_file, store) -> None:
+    shutil.copyfile(local, output_file)
+
+
+def _cache(root) -> Path:
+    return Path(root or os.environ.get("HSICHEM_DATA") or pooch.os_cache("hsichem"))
+
+
+def _entry(name: str) -> dict:
+    known = read_manifest()
+    if name not in known:
+        raise InputError(f"data set {name!r} is not in the manifest; known: {', '.join(known)}.")
+    return known[name]
+
+
+def _size(name: str, entry: dict, size: str | None) -> str:
+    sizes = list(entry.get("recipe", {}).get("sizes", ()))
+    if not sizes:
+        raise InputError(f"{name} is fetched, not made, so it has no recipe and no sizes.")
+    if size is not None and size not in sizes:
+        raise InputError(f"{name}: size {size!r} is not in its recipe; known: {', '.join(sizes)}.")
+    return size or sizes[0]
+
+
+def _made_folder(name: str, entry: dict, root, size) -> Path:
+    size = _size(name, entry, size)
+    recipe = entry["recipe"] | {"sizes": entry["recipe"]["sizes"][size]}
+    # a changed knob makes a new folder, so nothing made by another recipe is ever taken for this one
+    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]
+    return _cache(root) / f"{name}-{size}-{digest}"

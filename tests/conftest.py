@@ -1,0 +1,23 @@
+"""Fixtures that several test files share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """The data cache of this test session: nothing is taken from the user's own, nothing is left in it."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HSICHEM_DATA", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def mirror():
+    """The folder with the public data sets' files."""
+    if not os.environ.get("HSICHEM_DATA_MIRROR"):
+        pytest.skip("needs the public data: set HSICHEM_DATA_MIRROR to the folder that holds them")
+    return Path(os.environ["HSICHEM_DATA_MIRROR"])
