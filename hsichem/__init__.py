@@ -1,7 +1,8 @@
 """Hyperspectral images into chemical maps, and which map to believe.
 
-Read the modules in the order of the data flow: cube, envi, phantom, mosaic, data, preprocess, pls, unet,
-losses, train, spatial, evaluate, plotting, results, rerun, report, cli.
+Read the modules in the order of the data flow: cube, files, envi, meat, phantom, mosaic, manifest, samples, data,
+preprocess, pls, losses, unet, tiles, train, spatial, evaluate, plotting; then what notebooks and commands need:
+results, settings, exercises, rerun, report, cli.
 """
 
 from hsichem.cube import Cube, InputError
