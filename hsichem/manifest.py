@@ -12,7 +12,7 @@ ENTRY = {
     **{"units": TEXT, "references": (dict,), "response": (str, NOTHING), "splits": TEXT},
     **{"crop_nm": (list, NOTHING), "bin": (int, dict), "doubts": (list,)},
 }
-RECIPE = {"maker": TEXT, "seed": (int,), "sizes": (dict,)}
+RECIPE = {"maker": TEXT, "version": (int,), "seed": (int,), "sizes": (dict,)}
 FILE = {"path": TEXT, "sha256": TEXT, "bytes": (int,), "url": (str, NOTHING)}
 LAYOUTS = ("captures", "cubes", "tecator", "jasper-ridge", "specim-fx10")
 MAKERS = ("phantom", "mosaic")

@@ -105,6 +105,19 @@ def smooth(cube: Cube, sigma: float) -> Cube:
     return dataclasses.replace(cube, values=values)
 
 
+def autoscale(cubes: dict, fit_on) -> dict:
+    """Cubes by id -> the same, each band centred and scaled by the mean spectra of the ids in fit_on.
+
+    The published network reads bare reflectance; this makes a short training possible. The ids must be calibration
+    images: nothing of a test image may decide its scale. Raises InputError when a band is the same in all of them.
+    """
+    spectra = np.array([cubes[name].mean_spectrum() for name in fit_on])
+    centre, spread = spectra.mean(axis=0), spectra.std(axis=0)
+    if not (spread > 0).all():
+        raise InputError(f"{(spread == 0).sum()} bands are the same in all {len(spectra)} images; crop them first.")
+    return {name: dataclasses.replace(cube, values=(cube.values - centre) / spread) for name, cube in cubes.items()}
+
+
 def halve(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A map (rows, cols) and its mask on the network's output grid (rows // 2, cols // 2): means of 2 x 2 pixels.
 

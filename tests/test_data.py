@@ -35,7 +35,7 @@ def write_toy(folder, knobs, seed):
 @pytest.fixture
 def toy(monkeypatch, tmp_path):
     """A manifest of one made and one fetched set, a maker in place of the phantom, an empty cache, no mirror."""
-    recipe = {"maker": "phantom", "seed": 3, "sizes": {"small": {"fat": 30}, "large": {"fat": 40}}}
+    recipe = {"maker": "phantom", "version": 1, "seed": 3, "sizes": {"small": {"fat": 30}, "large": {"fat": 40}}}
     known = {
         "made": entry(recipe=recipe, bin={"small": 1, "large": 2}),
         "fetched": entry(files=[table_file()]),

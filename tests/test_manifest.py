@@ -11,6 +11,7 @@ meat:
   layout: captures
   recipe:
     maker: phantom
+    version: 1
     seed: 1
     sizes:
       small: {samples: 2}
@@ -46,32 +47,32 @@ def test_a_good_manifest_is_read_as_it_stands(tmp_path):
     [
         ("title: Meat", "titel: Meat", ["'meat'", "line 3", "unknown field 'titel'"]),
         ("  units: reflectance\n", "", ["'meat'", "line 3", "'units' is missing"]),
-        ("citation: Nobody.", "citation: 5", ["line 17", "'citation' is 5 (int); expected str"]),
-        ("bin: {small: 2}", "bin: two", ["line 23", "'bin'", "expected int or dict"]),
-        ("bin: {small: 2}", "bin: true", ["line 23", "'bin' is True (bool)"]),
-        ("bin: {small: 2}", "bin: 0", ["line 23", "whole number from 1"]),
-        ("bin: {small: 2}", "bin: {large: 2}", ["line 23", "each size of the recipe (small)"]),
-        ("bytes: 10", "bytes: ten", ["file 1", "line 14", "'bytes' is 'ten'"]),
-        ("url: null", "uri: null", ["file 1", "line 15", "unknown field 'uri'"]),
-        ("path: a/b.csv", "path: ../b.csv", ["line 12", "leaves the data set's folder"]),
-        ("path: a/b.csv", "path: /etc/passwd", ["line 12", "leaves the data set's folder"]),
-        ("path: a/b.csv", "path: 'C:b.csv'", ["line 12", "leaves the data set's folder"]),
-        ("22a6", "ZZZZ", ["line 13", "64 digits"]),
-        ("response: fat", "response: water", ["line 20", "one of the references"]),
-        ('{fat: "%"}', "{fat: 3}", ["line 19", "both text"]),
-        ("crop_nm: [750, null]", "crop_nm: [750]", ["line 22", "[low, high]"]),
-        ("crop_nm: [750, null]", "crop_nm: [low, high]", ["line 22", "[low, high]"]),
+        ("citation: Nobody.", "citation: 5", ["line 18", "'citation' is 5 (int); expected str"]),
+        ("bin: {small: 2}", "bin: two", ["line 24", "'bin'", "expected int or dict"]),
+        ("bin: {small: 2}", "bin: true", ["line 24", "'bin' is True (bool)"]),
+        ("bin: {small: 2}", "bin: 0", ["line 24", "whole number from 1"]),
+        ("bin: {small: 2}", "bin: {large: 2}", ["line 24", "each size of the recipe (small)"]),
+        ("bytes: 10", "bytes: ten", ["file 1", "line 15", "'bytes' is 'ten'"]),
+        ("url: null", "uri: null", ["file 1", "line 16", "unknown field 'uri'"]),
+        ("path: a/b.csv", "path: ../b.csv", ["line 13", "leaves the data set's folder"]),
+        ("path: a/b.csv", "path: /etc/passwd", ["line 13", "leaves the data set's folder"]),
+        ("path: a/b.csv", "path: 'C:b.csv'", ["line 13", "leaves the data set's folder"]),
+        ("22a6", "ZZZZ", ["line 14", "64 digits"]),
+        ("response: fat", "response: water", ["line 21", "one of the references"]),
+        ('{fat: "%"}', "{fat: 3}", ["line 20", "both text"]),
+        ("crop_nm: [750, null]", "crop_nm: [750]", ["line 23", "[low, high]"]),
+        ("crop_nm: [750, null]", "crop_nm: [low, high]", ["line 23", "[low, high]"]),
         ("layout: captures", "layout: photos", ["line 5", "one of captures"]),
         ("maker: phantom", "maker: os", ["line 7", "'maker' is not one of phantom, mosaic"]),
-        ("      small: {samples: 2}", "      small: 2", ["line 9", "'sizes'"]),
-        ("seed: 1", "seed: 1.5", ["recipe", "line 8", "'seed' is 1.5"]),
-        ("- Made up.", "- 3", ["line 24", "sentences"]),
-        ("  response: fat", "  title: Again\n  response: fat", ["line 20", "'title' is given twice"]),
+        ("      small: {samples: 2}", "      small: 2", ["line 10", "'sizes'"]),
+        ("seed: 1", "seed: 1.5", ["recipe", "line 9", "'seed' is 1.5"]),
+        ("- Made up.", "- 3", ["line 25", "sentences"]),
+        ("  response: fat", "  title: Again\n  response: fat", ["line 21", "'title' is given twice"]),
         ("meat:\n", "meat: 3\nmore:\n", ["'meat'", "line 2", "expected fields"]),
         ("title: Meat", "title: !!python/object/apply:os.getcwd []", ["line 3", "constructor"]),
         ("title: Meat", "title: [", ["cannot be read as YAML"]),
         (GOOD, "", ["expected entries"]),
-        (GOOD, GOOD + GOOD.removeprefix("# line 1\n"), ["line 26", "'meat' is given twice"]),
+        (GOOD, GOOD + GOOD.removeprefix("# line 1\n"), ["line 27", "'meat' is given twice"]),
     ],
 )
 def test_a_fault_is_named_with_entry_field_and_line(tmp_path, old, new, expected):

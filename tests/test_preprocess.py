@@ -5,7 +5,16 @@ import pytest
 from scipy.signal import savgol_filter
 
 from hsichem import Cube, InputError
-from hsichem.preprocess import absorbance, crop_and_bin, foreground_mask, halve, make_pipeline, otsu_threshold, smooth
+from hsichem.preprocess import (
+    absorbance,
+    autoscale,
+    crop_and_bin,
+    foreground_mask,
+    halve,
+    make_pipeline,
+    otsu_threshold,
+    smooth,
+)
 
 
 def test_the_published_crop_and_bin_leaves_62_bands():
@@ -93,3 +102,16 @@ def test_halving_is_the_mean_of_four_and_all_of_four():
     assert half.shape == (2, 3)
     assert half[1, 1] == values[2:4, 2:4].mean()
     assert half_mask.tolist() == [[True, True, True], [True, False, True]]
+
+
+def test_autoscaling_uses_the_calibration_images_alone():
+    rng = np.random.default_rng(5)
+    cubes = {name: Cube(rng.uniform(size=(3, 4, 5)), np.arange(5.0) + 1) for name in "abc"}
+    scaled = autoscale(cubes, ["a", "b"])
+    means = np.array([scaled[name].mean_spectrum() for name in "ab"])
+    np.testing.assert_allclose(means.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(means.std(axis=0), 1, rtol=1e-5)
+    again = autoscale(cubes | {"c": Cube(9 + rng.uniform(size=(3, 4, 5)), np.arange(5.0) + 1)}, ["a", "b"])
+    np.testing.assert_array_equal(again["a"].values, scaled["a"].values)
+    with pytest.raises(InputError, match="5 bands are the same"):
+        autoscale(cubes, ["a", "a"])
