@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 PIP_FLAGS ?=
 
 .DEFAULT_GOAL = help
-.PHONY: help run test lint lab clean
+.PHONY: help run test lint lab notebooks clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -22,6 +22,15 @@ lint: $(VENV)/.installed-test ## check style and format only
 
 lab: $(VENV)/.installed ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
+
+notebooks: $(VENV)/.installed-test ## execute the notebooks in place (preset lesson) and clean them, before a commit
+	rm -rf notebooks/results/phantom-belly-lesson-seed0
+	for path in notebooks/*.ipynb notebooks/solutions/*.ipynb; do TQDM_DISABLE=1 JUPYTER_PATH=$(VENV)/share/jupyter \
+	  $(BIN)/python -m papermill --cwd notebooks $$path $$path || exit 1; done
+	$(BIN)/nbstripout --keep-output --keep-count \
+	  --extra-keys "metadata.papermill cell.metadata.papermill cell.metadata.execution" \
+	  notebooks/*.ipynb notebooks/solutions/*.ipynb
+	cp notebooks/results/phantom-belly-lesson-seed0/maps.png docs/maps.png
 
 clean: ## remove .venv and caches; runs/ stays
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis

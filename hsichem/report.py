@@ -16,22 +16,22 @@ RUN_OPTIONS = ("dataset", "preset", "seed")  # of `hsichem run`; every other par
 COLUMNS = [
     ("RMSEP", "mean", "rmsep"),
     ("interval", "mean", "rmsep_interval"),
-    ("bias", "mean", "bias"),
     ("pixel RMSE", "map", "pixel_rmse"),
-    ("slope", "map", "slope"),
-    ("SD ratio", "map", "sd_ratio"),
-    ("lowest", "map", "low"),
-    ("highest", "map", "high"),
-    ("outside", "map", "outside_share"),
     ("correlation", "map", "correlation"),
     ("share", "variogram", "correlated_share"),
+    ("slope", "map", "slope"),
+    ("SD ratio", "map", "sd_ratio"),
+    ("outside", "map", "outside_share"),
+    ("lowest", "map", "low"),
+    ("highest", "map", "high"),
+    ("bias", "mean", "bias"),
 ]
-TEXT_COLUMNS = ("RMSEP", "interval", "pixel RMSE", "slope", "outside", "correlation", "share")  # fits a terminal
+TEXT_COLUMNS = ("RMSEP", "interval", "pixel RMSE", "correlation", "share", "slope", "outside")  # fits a terminal
 LEGEND = """RMSEP, interval, bias: error of the mean of a test image, with its bootstrap interval. The other columns
-compare maps with the truth, pixel by pixel: error, slope of predicted on true values, ratio of their standard
-deviations, lowest and highest value, pixels outside 0-100 %, correlation. Share: the spatially correlated part of the
-map's variance. It says how smooth a map is, not whether it is right: the null maps know nothing of the sample's
-chemistry and have a share too. Errors and values are in the unit of the reference."""
+compare maps with the truth, pixel by pixel: error, correlation, slope of predicted on true values, ratio of their
+standard deviations, pixels outside 0-100 %, lowest and highest value. Share: the spatially correlated part of the map's
+variance. It says how smooth a map is, not whether it is right: the null maps know nothing of the sample's chemistry and
+have a share too. Errors and values are in the unit of the reference."""
 
 
 def write_report(folder: Path) -> Path:
@@ -111,8 +111,8 @@ def _text(value, key=""):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return " to ".join(_text(part) for part in value)
-    if isinstance(value, int | float):
-        return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= 100 else f"{round(value, 2) + 0.0:.2f}"  # + 0.0: no -0.00
     return str(value)
 
 
@@ -165,12 +165,12 @@ def _head_to_head(metrics):
 
 
 def _variograms(metrics):
-    keys = ("nugget", "partial_sill", "range")
+    keys = ("model", "nugget", "partial_sill", "range")
     found = {name: method["variogram"] for name, method in metrics.get("methods", {}).items() if "variogram" in method}
     if not found:
         return "<h2>Variograms</h2>" + _missing("Variograms", "04_spatial_variance has not written them.")
     rows = [[name, *(_text(values.get(key)) for key in keys)] for name, values in found.items()]
-    headers = ["map", "nugget", "partial sill", "range (pixels)"]
+    headers = ["map", "model", "nugget", "partial sill", "range (pixels)"]
     return "<h2>Variograms</h2>" + _table("Fitted to the maps of the test set", headers, {"": rows})
 
 

@@ -200,8 +200,8 @@ def train_fold(images, folds, fold: int, config: TrainConfig, folder, on_epoch=N
     return model
 
 
-def train_folds(cubes, references, folds, config: TrainConfig, folder, on_epoch=None, only=None) -> Ensemble:
-    """One network per fold, or that of the fold `only`, as an Ensemble; see train_fold.
+def train_folds(cubes, references, folds, config: TrainConfig, folder, on_epoch=None, only=None):
+    """One network per fold, or that of the fold `only`: (Ensemble, {fold: its history}); see train_fold.
 
     cubes: the images to train on; references: their mean values, % w/w; folds: the fold of each.
     folder: gets a subfolder for these settings and data, so that runs with others never mix.
@@ -214,7 +214,8 @@ def train_folds(cubes, references, folds, config: TrainConfig, folder, on_epoch=
     images = [TrainingImage.from_cube(model, cube, value) for cube, value in zip(cubes, references, strict=True)]
     own = Path(folder) / config.fingerprint(*data)
     chosen = sorted(set(folds)) if only is None else [only]
-    return Ensemble([train_fold(images, folds, fold, config, own, on_epoch) for fold in chosen])
+    members = [train_fold(images, folds, fold, config, own, on_epoch) for fold in chosen]
+    return Ensemble(members), {fold: read_history(own, fold) for fold in chosen}
 
 
 def read_history(folder, fold: int) -> dict:

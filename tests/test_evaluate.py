@@ -205,7 +205,7 @@ def test_claims_are_held_against_the_numbers(row, held, changes):
 
 def test_a_share_never_stands_alone():
     table = claims_table(METRICS)
-    for row, own in ((UNET_SHARE, "99.91 % (correlation 0.83)"), (PLS_SHARE, "2.53% (correlation 0.51)")):
+    for row, own in ((UNET_SHARE, "99.91 % (correlation 0.83)"), (PLS_SHARE, "2.53 % (correlation 0.51)")):
         assert table[row]["here"].startswith(own)
         assert "blurred noise 99.12 % (correlation -0.02); ramp 100.00 % (correlation 0.06)" in table[row]["here"]
     assert table[UNET_SHARE]["why"] == "as smooth, knowing nothing: blurred noise, ramp"

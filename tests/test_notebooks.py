@@ -74,7 +74,7 @@ def test_all_are_clean_and_small():
     done = subprocess.run(
         [sys.executable, "-m", "nbstripout", "--verify", *CLEAN, *files], capture_output=True, text=True
     )
-    assert done.returncode == 0, f"{done.stdout}{done.stderr}\nCONTRIBUTING.md has the command that cleans"
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}\n`make notebooks` cleans"
     assert [path.name for path in NOTEBOOKS + SOLUTIONS if path.stat().st_size >= 1.5e6] == []
 
 

@@ -173,7 +173,8 @@ def test_folds_share_a_folder_and_other_settings_do_not(tmp_path):
     rng = np.random.default_rng(0)
     cubes = [Cube(rng.random((12, 14, 8)), np.arange(8.0), name=str(i)) for i in range(6)]
     config = TrainConfig(**(TINY.__dict__ | {"epochs": 1}))
-    ensemble = train_folds(cubes, [1.0] * 6, FOLDS, config, tmp_path)
+    ensemble, histories = train_folds(cubes, [1.0] * 6, FOLDS, config, tmp_path)
+    assert [len(histories[k]["mse"]) for k in (1, 2, 3)] == [1, 1, 1]
     train_folds(cubes, [1.0] * 6, FOLDS, config, tmp_path, only=2)
     assert len(ensemble.members) == 3
     mean = np.mean([predict_map(member, cubes[0]) for member in ensemble.members], axis=0)
