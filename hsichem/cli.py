@@ -44,6 +44,16 @@ def parse_value(text: str):
         return text
 
 
+def _check_suitable(images):
+    """Raises InputError for a data set that the notebooks cannot use."""
+    splits = {sample.split for sample in images.samples}
+    if images.samples[0].truth() is None or not {0, 1, 2} <= splits:
+        raise InputError(
+            f"{images.name}: {len(images.samples)} images in splits {sorted(splits)}; the notebooks need truth maps, "
+            "a test set (0) and two or more folds (1 to 5). Choose phantom-belly or mineral-mixtures."
+        )
+
+
 @main.command()
 @click.option("--dataset", default="phantom-belly", show_default=True, help="A name of `hsichem data list`.")
 @click.option("--preset", type=click.Choice(PRESETS), default="lesson", show_default=True, help="fast is for tests.")
@@ -67,7 +77,7 @@ def run(dataset, preset, seed, results, more):
     parameters["results_dir"] = str(folder)
     notebooks = rerun.find_notebooks()
     rerun.check_parameters(notebooks, parameters)  # before the data: making it takes longer
-    data.open_dataset(dataset, size=PRESETS[preset]["size"])
+    _check_suitable(data.open_dataset(dataset, size=PRESETS[preset]["size"]))
     click.echo(f"Results: {folder}\nA stopped run goes on with --results {folder}")
     try:
         rerun.run_notebooks(notebooks, folder, parameters)

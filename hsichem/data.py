@@ -67,11 +67,12 @@ def read_manifest() -> dict:
 def open_dataset(name: str, root=None, size=None) -> Dataset:
     """Open a data set by its name in the manifest; it is made or fetched first if it is not in the cache.
 
-    root: cache folder (default: HSICHEM_DATA, else the platform's user cache). size: for made sets, e.g. "lesson".
+    root: cache folder (default: HSICHEM_DATA, else the platform's user cache). size: for made sets, e.g. "lesson"; the
+    others have one size, and none is looked for.
     Raises InputError for an unknown name or size, and when files cannot be fetched or do not fit together.
     """
     entry = _entry(name)
-    if "recipe" in entry or size:  # make refuses a size for a set that is not made
+    if "recipe" in entry:
         folder = make(name, root, size)
     else:
         fetch(name, root)

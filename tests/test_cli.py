@@ -1,6 +1,7 @@
 """The commands as a user calls them; notebooks and data are tiny stand-ins."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -23,13 +24,20 @@ def call(*arguments):
 def chain(tmp_path, monkeypatch):
     """`hsichem run` with one notebook that writes metrics.json, and no data to make."""
     write = f"""from pathlib import Path
+from types import SimpleNamespace
 Path(results_dir, "metrics.json").write_text({json.dumps(METRICS)!r})"""
     parameters = 'dataset = "phantom-belly"\npreset = "lesson"\nseed = 0\nresults_dir = None\nepochs = 1'
     notebook = make_notebook(tmp_path / "01_one.ipynb", parameters, write)
     monkeypatch.setattr(rerun, "find_notebooks", lambda: [notebook])
     monkeypatch.setattr("hsichem.report.find_notebooks", lambda: [notebook])
     opened = []
-    monkeypatch.setattr(data, "open_dataset", lambda name, size=None: opened.append((name, size)))
+    samples = [SimpleNamespace(split=split, truth=lambda: 0) for split in range(6)]
+
+    def open_dataset(name, size=None):
+        opened.append((name, size))
+        return SimpleNamespace(name=name, samples=samples)
+
+    monkeypatch.setattr(data, "open_dataset", open_dataset)
     monkeypatch.chdir(tmp_path)
     return notebook, opened
 
@@ -119,3 +127,17 @@ def test_report_of_a_folder_without_a_run(tmp_path):
 def test_values_are_literals_or_text(text, value):
     parsed = parse_value(text)
     assert parsed == value and type(parsed) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("splits", "truth"),
+    [([0, 1, 2], None), ([0], 1), ([1, 2, 3], 1), ([0, 1], 1)],
+    ids=["truth", "one", "test", "folds"],
+)
+def test_run_refuses_data_that_the_notebooks_cannot_use(chain, monkeypatch, tmp_path, splits, truth):
+    samples = [SimpleNamespace(split=split, truth=lambda: truth) for split in splits]
+    monkeypatch.setattr(data, "open_dataset", lambda name, size=None: SimpleNamespace(name="mine", samples=samples))
+    result = call("run")
+    assert result.exit_code == 2
+    assert "mine" in result.stderr and "need truth maps" in result.stderr
+    assert not (tmp_path / "runs").exists()

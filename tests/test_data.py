@@ -104,7 +104,7 @@ def test_unknown_names_and_sizes_are_refused_with_the_known_ones(toy):
     with pytest.raises(InputError, match="size 'huge' is not in its recipe; known: small, large"):
         data.make("made", size="huge")
     with pytest.raises(InputError, match="fetched, not made"):
-        data.open_dataset("fetched", size="small")
+        data.make("fetched")
 
 
 def test_verify_finds_what_was_spoilt(toy):
