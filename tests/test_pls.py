@@ -5,7 +5,7 @@ import pytest
 from sklearn.cross_decomposition import PLSRegression
 
 from hsichem import Cube, InputError
-from hsichem.pls import cross_validate, fit_pls
+from hsichem.pls import _folds, cross_validate, fit_pls
 from hsichem.preprocess import absorbance
 
 
@@ -43,6 +43,8 @@ def test_cross_validation_equals_a_loop_over_folds(calibration):
     np.testing.assert_allclose(cv.rmsecv, np.sqrt(mse), rtol=1e-6)
     fold_mse = np.array([(errors[:, fold == k] ** 2).mean(axis=1) for k in range(5)])
     limit = mse.min() + fold_mse[:, mse.argmin()].std(ddof=1) / np.sqrt(5)
+    se = fold_mse.std(axis=0, ddof=1) / np.sqrt(5)
+    np.testing.assert_allclose(cv.standard_error, se / (2 * np.sqrt(mse)), rtol=1e-5)  # error of a square root
     assert cv.best == mse.argmin() + 1
     assert cv.chosen == min(a for a in range(1, 9) if mse[a - 1] <= limit)
 
@@ -60,6 +62,16 @@ def test_groups_are_held_out_whole():
     apart = fit_pls(spectra, y, groups=np.repeat(np.arange(24), 2)).cv.rmsecv
     leaky = fit_pls(spectra, y).cv.rmsecv
     assert leaky[-1] < 0.5 * apart[-1]
+
+
+def test_up_to_ten_groups_are_the_folds_and_more_are_dealt_into_ten():
+    few = np.array(["b", "a", "c", "a"])
+    assert _folds(4, few, 0).tolist() == [1, 0, 2, 0]
+    many = np.repeat(np.arange(24), 2)
+    fold = _folds(48, many, 0)
+    assert set(fold) == set(range(10))
+    assert all(len(set(fold[many == group])) == 1 for group in range(24))
+    assert (fold != _folds(48, many, 1)).any()
 
 
 def test_map_is_the_prediction_of_each_pixel(calibration):

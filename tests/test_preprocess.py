@@ -13,6 +13,7 @@ from hsichem.preprocess import (
     halve,
     make_pipeline,
     otsu_threshold,
+    published_input,
     smooth,
 )
 
@@ -25,6 +26,23 @@ def test_the_published_crop_and_bin_leaves_62_bands():
     assert small.values.shape == (3, 4, 62)
     np.testing.assert_allclose(small.values[1, 2, 5], cube.values[1, 2, [186, 187]].mean(), rtol=1e-6)
     np.testing.assert_allclose(small.wavelengths[5], wavelengths[[186, 187]].mean())
+
+
+def test_the_published_input_is_a_frame_of_edge_spectra():
+    values = np.random.default_rng(0).uniform(size=(5, 4, 300)).astype(np.float32)
+    mask = np.ones((5, 4), bool)
+    mask[0] = False
+    frame = published_input(Cube(values, np.interp(np.arange(300), [0, 175.5, 299], [386, 750, 1015]), mask), 9, 8)
+    pairs = values[:, :, 176:].reshape(5, 4, 62, 2).mean(axis=3)
+    np.testing.assert_allclose(frame.values[2:7, 2:6], pairs, rtol=1e-6)
+    edge = np.concatenate([pairs[:, 0], pairs[:, -1]]).mean(axis=0)
+    outside = np.ones((9, 8), bool)
+    outside[2:7, 2:6] = False
+    np.testing.assert_allclose(frame.values[outside], np.broadcast_to(edge, (52, 62)), rtol=1e-5)
+    assert frame.mask[3:7, 2:6].all() and frame.mask.sum() == 16
+    for wrong in ((5, 4, 299), (10, 4, 300)):
+        with pytest.raises(InputError, match=r"expected at most \(9, 8, 300\)"):
+            published_input(Cube(np.zeros(wrong), np.arange(wrong[2]) + 1.0), 9, 8)
 
 
 def test_crop_keeps_both_ends_and_drops_a_remainder():
