@@ -79,6 +79,24 @@ def test_a_drop_restores_the_best_weights_and_a_tenth_of_the_rate(tmp_path):
         assert torch.equal(a, b)
 
 
+def test_after_a_drop_training_goes_on_from_the_best_weights_and_optimiser_state(tmp_path):
+    config = TrainConfig(width=2, depth=1, padding="same", epochs=3, burn_in=0, patience=1, learning_rate=0.5)
+    drops = []
+
+    def look(history):
+        saved = torch.load(tmp_path / "fold1.checkpoint.pt", weights_only=True)
+        if saved["action"] == "drop":
+            drops.append(saved)
+
+    train_fold(tiny_images(config), FOLDS, 1, config, tmp_path, on_epoch=look)
+    assert drops
+    for saved in drops:
+        for name, tensor in saved["best"]["model"].items():
+            assert torch.equal(saved["model"][name], tensor)
+        for key, state in saved["best"]["optimizer"]["state"].items():
+            assert all(torch.equal(saved["optimizer"]["state"][key][name], value) for name, value in state.items())
+
+
 def test_same_seed_same_weights_other_seed_other_weights(tmp_path):
     models = [
         train_fold(tiny_images(), FOLDS, 2, TrainConfig(**(TINY.__dict__ | {"seed": seed})), tmp_path / name)

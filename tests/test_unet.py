@@ -76,6 +76,15 @@ def test_outputs_and_gradients_equal_the_naive_network(padding, depth, rows, col
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4 * float(b.abs().max()))
 
 
+def test_weights_start_kaiming_normal_over_the_inputs_and_biases_at_zero():
+    torch.manual_seed(0)
+    for name, p in ChemicalUNet(width=16, depth=2).named_parameters():
+        if p.ndim == 1:
+            assert (p == 0).all(), name
+        elif p.numel() > 500:
+            assert float(p.std()) == pytest.approx((2 / p[0].numel()) ** 0.5, rel=0.1), name
+
+
 def test_published_sizes():
     model = ChemicalUNet(width=1)
     assert (model.output_size(2360), model.output_size(1272)) == (996, 452)
