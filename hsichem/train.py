@@ -23,7 +23,8 @@ from hsichem.files import replacing
 from hsichem.losses import PUBLISHED_WEIGHTS, TERMS, map_losses
 from hsichem.preprocess import halve
 from hsichem.tiles import mirrored, windows
-from hsichem.unet import ChemicalUNet, Ensemble, check_names, read_weights
+from hsichem.unet import ChemicalUNet, Ensemble
+from hsichem.weights import check_names, read_weights
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class TrainConfig:
     depth: int = 4  # poolings
     padding: str = "valid"
     align_corners: bool = True
+    bounded: bool = False  # output squeezed into 0-100 %
     variant: str = "published"  # of the loss
     weights: dict = field(default_factory=lambda: dict(PUBLISHED_WEIGHTS))
     pitch_mm: float = 1.0  # of the map's pixels; only the corrected smoothness reads it
@@ -104,7 +106,7 @@ def build(config: TrainConfig, bands: int, fold: int) -> ChemicalUNet:
     """The untrained network of a fold, its initial weights decided by the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1000 * config.seed + fold)
-        return ChemicalUNet(bands, config.width, config.depth, config.padding, config.align_corners)
+        return ChemicalUNet(bands, config.width, config.depth, config.padding, config.align_corners, config.bounded)
 
 
 def image_losses(model, image: TrainingImage, config: TrainConfig, flips=()) -> dict:
@@ -141,7 +143,7 @@ def train_fold(images, folds, fold: int, config: TrainConfig, folder, on_epoch=N
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     training = [i for i, k in enumerate(folds) if k != fold]
     watched = [i for i, k in enumerate(folds) if k == fold]
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
     schedule, history, best, action = Schedule(config), [], None, "wait"
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True)

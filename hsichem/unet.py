@@ -4,6 +4,7 @@ Source: Engstrøm et al. 2025, doi 10.1002/cem.70041; Ronneberger et al. 2015, a
 computed in a cheaper order with the same result (see Stem and Up); tests hold them against the naive order.
 """
 
+import re
 from collections import OrderedDict
 from pathlib import Path
 
@@ -13,16 +14,19 @@ from torch.nn import functional as F
 
 from hsichem.cube import InputError
 from hsichem.tiles import predict_map
+from hsichem.weights import WEIGHT_FILES, check_names, from_hub, read_weights
 
 __all__ = ["ChemicalUNet", "Ensemble", "load_published", "predict_map"]
 
 KERNEL_BANDS = 7  # of the stem
+TRAINED_NM = (750, 1015)  # wavelengths of the published training images
 
 
 class Stem(nn.Module):
     """Conv3d of one filter over 7 bands x 2 x 2 pixels, stride 2 in space: (B, bands, H, W) -> (B, bands-6, H/2, W/2).
 
-    Conv3d has no fast CPU kernel, so the filter is laid out as a band matrix for conv2d.
+    Conv3d has no fast CPU kernel, so the filter is laid out as a band matrix for conv2d. All later layers keep the
+    memory format of x: channels_last is faster forwards, contiguous is faster to train (measured on CPU).
     """
 
     def __init__(self):
@@ -34,6 +38,8 @@ class Stem(nn.Module):
         out = torch.arange(out_bands, device=x.device)[:, None]
         weight = x.new_zeros((out_bands, x.shape[1], 2, 2), dtype=self.conv.weight.dtype)
         weight[out, out + torch.arange(KERNEL_BANDS, device=x.device)] = self.conv.weight[0, 0]
+        if x.is_contiguous(memory_format=torch.channels_last):  # torch asks the strides, which one image leaves open
+            weight = weight.contiguous(memory_format=torch.channels_last)
         return F.conv2d(x, weight, self.conv.bias.expand(out_bands), stride=2)
 
 
@@ -43,9 +49,9 @@ def conv_block(inputs: int, outputs: int, padding: int) -> nn.Sequential:
         OrderedDict(
             [
                 ("0", nn.Conv2d(inputs, outputs, 3, padding=padding)),
-                ("1", nn.ReLU()),
+                ("1", nn.ReLU(inplace=True)),
                 ("3", nn.Conv2d(outputs, outputs, 3, padding=padding)),
-                ("4", nn.ReLU()),
+                ("4", nn.ReLU(inplace=True)),
             ]
         )
     )
@@ -75,22 +81,23 @@ class Up(nn.Module):
 
     def forward(self, x):
         x = F.interpolate(self.up(x), scale_factor=2, mode="bilinear", align_corners=self.align_corners)
-        return F.relu(x)
+        return F.relu_(x)
 
 
 class Expansion(nn.Module):
-    """Double the image and join the skip, cropped at its centre: (B, 2C, H, W) -> (B, C, 2H - trim, 2W - trim)."""
+    """Double the image and join the last skip, cropped at its centre: (B, 2C, H, W) -> (B, C, 2H - trim, 2W - trim)."""
 
     def __init__(self, outputs: int, padding: int, align_corners: bool):
         super().__init__()
         self.upsample = Up(outputs, align_corners)
         self.conv_block = conv_block(2 * outputs, outputs, padding)
 
-    def forward(self, x, skip):
-        x = self.upsample(x)
+    def forward(self, x, skips):
+        x, skip = self.upsample(x), skips.pop()
         top, left = (skip.shape[2] - x.shape[2]) // 2, (skip.shape[3] - x.shape[3]) // 2
-        skip = skip[:, :, top : top + x.shape[2], left : left + x.shape[3]]
-        return self.conv_block(torch.cat([skip, x], dim=1))
+        x = torch.cat([skip[:, :, top : top + x.shape[2], left : left + x.shape[3]], x], dim=1)
+        del skip  # frees it where no gradient needs it
+        return self.conv_block(x)
 
 
 class UNet(nn.Module):
@@ -106,13 +113,13 @@ class UNet(nn.Module):
             setattr(self, f"expansion{level}", Expansion(width * 2 ** (level - 1), padding, align_corners))
         self.last_conv = nn.Conv2d(width, 1, 1)
 
-    def forward(self, x):
-        skips = [self.first_convs(x)]
+    def forward(self, skips):
+        """skips: a list with the output of first_convs; it is emptied on the way, so that each is freed once used."""
         for level in range(1, self.depth + 1):
             skips.append(getattr(self, f"contraction{level}")(skips[-1]))
         x = skips.pop()
         for level in range(self.depth, 0, -1):
-            x = getattr(self, f"expansion{level}")(x, skips.pop())
+            x = getattr(self, f"expansion{level}")(x, skips)
         return self.last_conv(x)
 
 
@@ -120,17 +127,19 @@ class ChemicalUNet(nn.Module):
     """A cube to a chemical map at half its resolution; the defaults are the published network.
 
     Input (B, bands, H, W) reflectance; output (B, 1, H/2, W/2) with padding="same", and smaller by `margin` pixels on
-    every side with padding="valid". Weights are Kaiming-normal (fan-in), biases zero.
+    every side with padding="valid". bounded: squeeze the output into 0-100 %, which is not published.
+    Weights are Kaiming-normal (fan-in), biases zero.
     Raises InputError when `padding` is unknown, or when an image has a size or band count the network cannot take.
     """
 
-    def __init__(self, bands=62, width=64, depth=4, padding="valid", align_corners=True):
+    def __init__(self, bands=62, width=64, depth=4, padding="valid", align_corners=True, bounded=False):
         super().__init__()
         if padding not in ("valid", "same"):
             raise InputError(f'padding {padding!r}; expected "valid" or "same".')
         if bands < KERNEL_BANDS or width < 1 or depth < 1:
             raise InputError(f"bands {bands}, width {width}, depth {depth}; expected at least {KERNEL_BANDS}, 1 and 1.")
-        self.bands, self.depth, self.padding = bands, depth, padding
+        self.bands, self.depth, self.padding, self.bounded = bands, depth, padding, bounded
+        self.trained_nm = None  # (first, last) wavelength of the training images, where it is known
         unet = UNet(bands - KERNEL_BANDS + 1, width, depth, int(padding == "same"), align_corners)
         self.models = nn.ModuleList([Stem(), unet])
         for module in self.modules():
@@ -166,9 +175,9 @@ class ChemicalUNet(nn.Module):
             raise InputError(f"input of shape {tuple(x.shape)}; expected (B, {self.bands}, H, W).")
         for side in x.shape[2:]:
             self.output_size(side)
-        for model in self.models:
-            x = model(x)
-        return x
+        stem, unet = self.models
+        x = unet([unet.first_convs(stem(x))])
+        return 100 * torch.sigmoid(x) if self.bounded else x
 
 
 class Ensemble(nn.Module):
@@ -178,12 +187,8 @@ class Ensemble(nn.Module):
         super().__init__()
         self.members = nn.ModuleList(members)
         first = self.members[0]
-        self.bands, self.depth, self.margin, self.fitting_size = (
-            first.bands,
-            first.depth,
-            first.margin,
-            first.fitting_size,
-        )
+        self.bands, self.depth, self.margin = first.bands, first.depth, first.margin
+        self.fitting_size, self.trained_nm = first.fitting_size, first.trained_nm
 
     def forward(self, x):
         return torch.stack([member(x) for member in self.members]).mean(dim=0)
@@ -192,13 +197,16 @@ class Ensemble(nn.Module):
 def load_published(path):
     """Weights under the published names -> ChemicalUNet in eval mode, or an Ensemble for a folder of files.
 
-    path: a .safetensors file, a .pt file (read with weights_only=True: pickled objects are refused), or a folder of
-    them. Bands, width and depth are read from the shapes; padding is "valid", as published.
+    path: a .safetensors file, a .pt file (read with weights_only=True: pickled objects are refused), a folder of them,
+    or a hub repository as "Sm00thix/unet_chemical_map" (extra `hub`). Bands, width and depth are read from the shapes;
+    padding is "valid", as published. predict_map warns of cubes beyond the wavelengths it was trained on.
     Raises InputError on a file that is neither, holds other names or shapes, or an empty folder.
     """
+    if re.fullmatch(r"[\w-]+/[\w.-]+", str(path)) and not Path(path).exists():
+        path = from_hub(str(path))
     path = Path(path)
     if path.is_dir():
-        files = sorted(f for f in path.iterdir() if f.suffix in (".pt", ".pth", ".safetensors"))
+        files = sorted(f for f in path.iterdir() if f.suffix in WEIGHT_FILES)
         if not files:
             raise InputError(f"{path} holds no .safetensors or .pt file; expected one file per network.")
         return Ensemble([load_published(f) for f in files]).eval()
@@ -213,33 +221,5 @@ def load_published(path):
     model = ChemicalUNet(channels + KERNEL_BANDS - 1, width, max(depth, 1))
     check_names(path, model, state)
     model.load_state_dict(state)
+    model.trained_nm = TRAINED_NM
     return model.eval()
-
-
-def read_weights(path: Path) -> dict:
-    """A file of tensors -> dict of name to tensor. Raises InputError; nothing in the file is executed."""
-    if not path.is_file():
-        raise InputError(f"{path} is not a file; expected weights as .safetensors or .pt.")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # each reader has its own kinds of error; none of them is the user's to untangle
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} cannot be read as a plain table of weights: {reason}") from error
-
-
-def check_names(path, model, state):
-    """Raise InputError that lists the first names and shapes by which a state dict differs from the model's."""
-    want = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    have = {name: tuple(getattr(tensor, "shape", ())) for name, tensor in state.items()}
-    wrong = [
-        f"{name}: {have.get(name, 'missing')}, expected {shape}"
-        for name, shape in want.items()
-        if have.get(name) != shape
-    ]
-    wrong += [f"{name}: not expected" for name in have if name not in want]
-    if wrong:
-        raise InputError(f"{path} does not fit the network in {len(wrong)} tensors: {'; '.join(wrong[:5])}.")

@@ -1,6 +1,9 @@
 """The network against one built naively: Conv3d stem, upsampling before the 1x1 convolution."""
 
 import pickle
+import sys
+import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -83,6 +86,34 @@ def test_weights_start_kaiming_normal_over_the_inputs_and_biases_at_zero():
             assert (p == 0).all(), name
         elif p.numel() > 500:
             assert float(p.std()) == pytest.approx((2 / p[0].numel()) ** 0.5, rel=0.1), name
+
+
+def test_the_memory_format_is_kept_and_does_not_change_the_map():
+    """One image as it lies in a cube, (rows, cols, bands): every layer must run in that order, without a copy."""
+    torch.manual_seed(0)
+    model = ChemicalUNet(bands=11, width=4, depth=2, padding="same")
+    randomise_biases(model)
+    x = torch.rand(24, 40, 11).permute(2, 0, 1)[None]
+    formats = []
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d) and layer.out_channels > 1:
+            layer.register_forward_hook(
+                lambda _, args, out: formats.append(out.is_contiguous(memory_format=torch.channels_last))
+            )
+    with torch.no_grad():
+        as_it_lies = model(x)
+        assert formats and all(formats)
+        formats.clear()
+        contiguous = model(x.contiguous())
+        assert not any(formats)
+    torch.testing.assert_close(as_it_lies, contiguous, rtol=1e-5, atol=1e-5 * float(contiguous.abs().max()))
+
+
+def test_a_bf16_map_is_within_two_percent_of_its_range(scene):
+    torch.manual_seed(0)
+    model = ChemicalUNet(bands=9, width=4, depth=1, padding="same")
+    exact, mixed = predict_map(model, scene), predict_map(model, scene, dtype=torch.bfloat16)
+    assert 0 < np.abs(mixed - exact).max() < 0.02 * np.abs(exact).max()
 
 
 def test_published_sizes():
@@ -195,3 +226,40 @@ def test_files_that_are_not_plain_weights_are_refused(tmp_path, monkeypatch):
 def test_other_band_counts_are_refused(scene):
     with pytest.raises(InputError, match="has 9 bands; the network takes 62"):
         predict_map(ChemicalUNet(width=1), scene)
+
+
+def test_a_bounded_output_is_the_sigmoid_of_the_unbounded_one_in_percent():
+    torch.manual_seed(3)
+    free, bounded = (ChemicalUNet(bands=9, width=2, depth=1, padding="same", bounded=b) for b in (False, True))
+    bounded.load_state_dict(free.state_dict())
+    x = 5 * torch.randn(1, 9, 16, 16)
+    torch.testing.assert_close(bounded(x), 100 / (1 + torch.exp(-free(x))))
+
+
+def test_published_weights_warn_of_other_wavelengths(tmp_path):
+    save_file(ChemicalUNet(width=1, depth=1).state_dict(), tmp_path / "a.safetensors")
+    values = np.random.default_rng(0).random((20, 20, 62), dtype=np.float32)
+    own = ChemicalUNet(width=1, depth=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        predict_map(load_published(tmp_path / "a.safetensors"), Cube(values, np.linspace(752, 1013, 62)))
+        predict_map(own, Cube(values, np.linspace(1100, 1670, 62)))
+    for model in (load_published(tmp_path / "a.safetensors"), load_published(tmp_path)):
+        with pytest.warns(UserWarning, match="covers 1100-1670 nm; the network was trained on 750-1015 nm"):
+            predict_map(model, Cube(values, np.linspace(1100, 1670, 62)))
+
+
+def test_a_name_on_the_hub_is_fetched_with_weights_alone(tmp_path, monkeypatch):
+    save_file(ChemicalUNet(bands=9, width=2, depth=1).state_dict(), tmp_path / "fold1.safetensors")
+    asked = []
+
+    def snapshot_download(name, allow_patterns):
+        asked.append((name, allow_patterns))
+        return str(tmp_path)
+
+    monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(snapshot_download=snapshot_download))
+    assert len(load_published("Sm00thix/unet_chemical_map").members) == 1
+    assert asked == [("Sm00thix/unet_chemical_map", ["*.safetensors", "*.pt", "*.pth"])]
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(InputError, match=r"hsichem\[hub\]"):
+        load_published("Sm00thix/unet_chemical_map")
