@@ -232,7 +232,8 @@ def main():
     print(f"{forward:.0f} GFLOP a map, {step:.0f} a training step")
     print(f"the image alone is {rows * cols * BANDS * 4 / 1e9:.2f} GB, the weights 0.12 GB; both are in the peaks")
     check_equal(networks, rows, cols)
-    compare(args, rows, cols, networks)
+    if args.kinds:
+        compare(args, rows, cols, networks)
     if args.tiles:
         tiles(args, ours)
 
