@@ -221,5 +221,5 @@ def load_published(path):
     model = ChemicalUNet(channels + KERNEL_BANDS - 1, width, max(depth, 1))
     check_names(path, model, state)
     model.load_state_dict(state)
-    model.trained_nm = TRAINED_NM
+    model.trained_nm = TRAINED_NM if model.bands == 62 else None  # other band counts are not the published training
     return model.eval()
