@@ -11,7 +11,7 @@ from hsichem.results import Results
 # What a preset decides. Any of these can be given as a notebook parameter instead; None means the preset's value.
 # smoothness: the published weight is 20 per pixel at the published pitch. The penalty is per pixel, so the same scene
 # on pixels ten times as wide has a hundred times the penalty: 20 / 100 = 0.2 asks the lesson's map for as much.
-# depth: at 1 the network sees 36 pixels of the lesson's 128; the published one sees 440 of 2360.
+# depth: at 1 the network sees 40 pixels of the lesson's 128; the published one sees 440 of 2360.
 # autoscale: 50 epochs are too few for bare reflectance, of which nearly all is brightness.
 PRESETS = {
     "fast": {"size": "lesson", "width": 4, "depth": 1, "padding": "same", "autoscale": True}

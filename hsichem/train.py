@@ -38,7 +38,6 @@ class TrainConfig:
     bounded: bool = False  # output squeezed into 0-100 %
     variant: str = "published"  # of the loss
     weights: dict = field(default_factory=lambda: dict(PUBLISHED_WEIGHTS))
-    pitch_mm: float = 1.0  # of the map's pixels; only the corrected smoothness reads it
     epochs: int = 250  # at most
     burn_in: int = 30  # epochs before the schedule may act
     patience: int = 10  # epochs without a better validation MSE before the learning rate drops
@@ -53,7 +52,7 @@ class TrainConfig:
 
 
 def config_from(run) -> TrainConfig:
-    """The settings of a notebook (settings.check) as a TrainConfig."""
+    """The settings of a notebook (settings.check) as a TrainConfig; smoothness is per map pixel in both variants."""
     own = {name: getattr(run, name) for name in ("width", "depth", "padding", "epochs", "burn_in", "seed")}
     variant = getattr(run, "variant", "published")
     return TrainConfig(**own, variant=variant, weights=PUBLISHED_WEIGHTS | {"smoothness": float(run.smoothness)})
@@ -120,7 +119,6 @@ def image_losses(model, image: TrainingImage, config: TrainConfig, flips=()) -> 
         config.weights,
         config.variant,
         model.parameters(),
-        config.pitch_mm,
     )
 
 

@@ -3,6 +3,7 @@
 import pickle
 import sys
 import warnings
+from bisect import bisect_left
 from types import SimpleNamespace
 
 import numpy as np
@@ -139,6 +140,23 @@ def test_every_size_called_fitting_runs_and_no_other_does(padding, depth):
                     assert 0 < out.shape[2] == size // 2 - 2 * model.margin
             continue
         assert model(torch.rand(1, 7, size, size)).shape[2:] == (expected, expected)
+
+
+@pytest.mark.parametrize(("depth", "side", "seen"), [(1, 128, 40), (4, 1024, 440)])
+def test_a_map_pixel_sees_as_many_rows_as_published_and_as_the_lesson_says(depth, side, seen):
+    model = ChemicalUNet(bands=7, width=1, depth=depth, padding="same")
+    for p in model.parameters():
+        nn.init.constant_(p, 0.1 if p.ndim > 1 else 0)  # nothing cancels, no ReLU is shut
+
+    @torch.no_grad()
+    def reaches(rows):
+        x = torch.zeros(1, 7, side, side)
+        x[:, :, rows] = 1
+        return bool(model(x)[0, 0, side // 4, side // 4] != 0)
+
+    first = bisect_left(range(side), True, key=lambda r: reaches(slice(0, r + 1)))
+    after = bisect_left(range(side), True, key=lambda r: not reaches(slice(r, side)))
+    assert after - first == seen
 
 
 def test_wrong_arguments_are_named():
