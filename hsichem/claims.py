@@ -36,7 +36,7 @@ def claims_table(metrics: dict) -> list[dict]:
 
 
 def _mean_claims(unet, pls, difference):
-    ratio, (low, high) = difference["rmsep_ratio"], difference["interval"]
+    ratio, (low, high) = difference["rmsep_ratio"], difference["rmsep_ratio_interval"]
     here = f"RMSEP {unet:.2f} against {pls:.2f}: ratio {ratio:.2f}, interval {low:.2f} to {high:.2f}"
     better = "yes" if high < 1 else "no" if low > 1 else "not shown"
     # No difference shown is not equality shown: as well means that the smallest gain the paper reports is ruled out.

@@ -122,13 +122,13 @@ def edge_width(prediction, truth, mask, pitch=1.0) -> float | None:
 
 
 def judge(maps: dict, truths: dict, masks: dict, reference, groups, seed: int, pitch=None) -> dict:
-    """One method on many images: {"mean": `mean_metrics` with predicted (n,) and rmsep_interval, "map":
-    `average_metrics`, "map_intervals": a 95 % bootstrap interval [low, high] of each of these that is an average}.
+    """One method on many images: {"mean": `mean_metrics` and predicted (n,), "map": `average_metrics`}.
 
     maps, truths, masks: {sample id: (rows, cols)} in one order, truths may hold None; reference: (n,) mean values in
     the same order; groups: (n,) labels drawn together, e.g. animals. The mean predicted for an image is its map's.
     pitch: of the maps; where it is given, and a truth, the map has its `edge_width` too.
-    An interval is cut where its figure ends (a share at 0), and None where an image has no figure.
+    Beside rmsep, bias and each average of "map" stands a 95 % bootstrap interval, e.g. slope_interval: [low, high]. It
+    is cut where its figure ends (a share at 0), and None where an image has no figure.
     """
     predicted = np.array([masked_values(map_, masks[name]).mean() for name, map_ in maps.items()])
     reference = np.asarray(reference, dtype=np.float64)
@@ -137,15 +137,16 @@ def judge(maps: dict, truths: dict, masks: dict, reference, groups, seed: int, p
         if truths[name] is not None:
             each[name]["edge_width"] = edge_width(maps[name], truths[name], masks[name], pitch)
     figures = list(each.values())
-    known = [key for key in figures[0] if key not in EXTREMES and all(f[key] is not None for f in figures)]
-    values = np.array([[f[key] for key in known] for f in figures])  # (n, figures)
+    averaged = [key for key in figures[0] if key not in EXTREMES]
+    values = np.array([[f[key] for key in averaged] for f in figures], dtype=np.float64)  # (n, figures), None is NaN
     low, high = bootstrap_interval(partial(np.mean, axis=0), values, groups=groups, seed=seed)
-    ends = np.array([LIMITS.get(key, (0, np.inf)) for key in known])
-    intervals = np.clip([low, high], *ends.T).T.tolist()
-    interval = rmsep_interval(reference, predicted, groups, seed)
+    intervals = {}
+    for key, ends in zip(averaged, np.stack([low, high], axis=1), strict=True):
+        ends = np.clip(ends, *LIMITS.get(key, (0, np.inf))).tolist()
+        intervals[f"{key}_interval"] = ends if np.isfinite(ends).all() else None
+    bias = bootstrap_interval(np.mean, predicted - reference, groups=groups, seed=seed)
+    ends = {"rmsep_interval": rmsep_interval(reference, predicted, groups, seed), "bias_interval": bias}
     return {
-        "mean": mean_metrics(reference, predicted) | {"rmsep_interval": interval, "predicted": predicted.tolist()},
-        "map": average_metrics(figures),
-        "map_intervals": {key: None for key in figures[0] if key not in EXTREMES}
-        | dict(zip(known, intervals, strict=True)),
+        "mean": mean_metrics(reference, predicted) | ends | {"predicted": predicted.tolist()},
+        "map": average_metrics(figures) | intervals,
     }

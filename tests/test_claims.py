@@ -26,7 +26,7 @@ METRICS = {
         "blurred noise": {"correlated_share": 0.9912, "correlation": -0.02},
         "ramp": {"correlated_share": 1.0, "correlation": 0.06},
     },
-    "difference": {"U-Net": {"rmsep_ratio": 0.9, "interval": [0.85, 0.96]}},
+    "difference": {"U-Net": {"rmsep_ratio": 0.9, "rmsep_ratio_interval": [0.85, 0.96]}},
 }
 BETTER, SAME, UNET_SHARE, PLS_SHARE, INSIDE, FAR, TRUTH = range(7)
 
@@ -46,12 +46,12 @@ def with_changes(*changes):
     ("row", "held", "changes"),
     [
         (BETTER, "yes", []),
-        (BETTER, "not shown", [("difference/U-Net/interval", [0.85, 1.02])]),
-        (BETTER, "no", [("difference/U-Net/interval", [1.05, 1.4])]),
+        (BETTER, "not shown", [("difference/U-Net/rmsep_ratio_interval", [0.85, 1.02])]),
+        (BETTER, "no", [("difference/U-Net/rmsep_ratio_interval", [1.05, 1.4])]),
         (SAME, "no", []),
-        (SAME, "not shown", [("difference/U-Net/interval", [0.85, 1.02])]),
-        (SAME, "yes", [("difference/U-Net/interval", [0.95, 1.02])]),
-        (SAME, "yes", [("difference/U-Net/interval", [1.05, 1.4])]),
+        (SAME, "not shown", [("difference/U-Net/rmsep_ratio_interval", [0.85, 1.02])]),
+        (SAME, "yes", [("difference/U-Net/rmsep_ratio_interval", [0.95, 1.02])]),
+        (SAME, "yes", [("difference/U-Net/rmsep_ratio_interval", [1.05, 1.4])]),
         (UNET_SHARE, "yes", []),
         (UNET_SHARE, "no", [("methods/U-Net/variogram/correlated_share", 0.94)]),
         (UNET_SHARE, "not shown", [("methods/U-Net/variogram/correlated_share", None)]),

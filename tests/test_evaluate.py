@@ -159,11 +159,14 @@ def test_judge_gathers_what_the_parts_say():
     predicted = np.array([maps[name][mask].mean() for name in names])
     assert judged["mean"]["predicted"] == pytest.approx(predicted)
     assert judged["mean"]["rmsep_interval"] == rmsep_interval(reference, predicted, groups, seed=1)
-    assert set(judged["map"]) - {"low", "high"} == set(judged["map_intervals"]) >= {"edge_width", "slope"}
+    averaged = {"outside_share", "pixel_rmse", "correlation", "slope", "sd_ratio", "edge_width"}
+    assert set(judged["map"]) == {"low", "high"} | averaged | {f"{key}_interval" for key in averaged}
     slopes = [stats.linregress(truths[name][mask], maps[name][mask]).slope for name in names]
     assert judged["map"]["slope"] == pytest.approx(np.mean(slopes))
     expected = bootstrap_interval(np.mean, slopes, groups=groups, seed=1)
-    assert judged["map_intervals"]["slope"] == pytest.approx(expected, rel=1e-9)
+    assert judged["map"]["slope_interval"] == pytest.approx(expected, rel=1e-9)
+    expected = bootstrap_interval(np.mean, predicted - reference, groups=groups, seed=1)
+    assert judged["mean"]["bias_interval"] == pytest.approx(expected, rel=1e-9)
     json.dumps(judged, allow_nan=False)
 
 
@@ -172,9 +175,12 @@ def test_judge_without_a_truth_or_with_a_flat_map_knows_less():
     maps = {"a": np.full(mask.shape, 30.0), "b": np.arange(42.0).reshape(6, 7), "c": np.arange(42.0).reshape(6, 7)}
     masks, reference = dict.fromkeys(maps, mask), [31, 20, 22]
     blind = judge(maps, dict.fromkeys(maps), masks, reference, ["x", "y", "z"], 0, pitch=1)
-    assert set(blind["map"]) == {"outside_share", "low", "high"}
-    assert blind["map_intervals"] == {"outside_share": [0, 0]}
+    assert set(blind["map"]) == {"outside_share", "outside_share_interval", "low", "high"}
+    assert blind["map"]["outside_share_interval"] == [0, 0]
+    half = {"a": maps["a"], "b": maps["b"] - 20, "c": maps["c"]}  # half of one map below 0
+    low, high = judge(half, dict.fromkeys(half), masks, reference, ["x", "y", "z"], 0)["map"]["outside_share_interval"]
+    assert low == 0 and 0.4 < high < 1  # a share does not go below 0
     seen = judge(maps, dict.fromkeys(maps, maps["b"]), masks, reference, ["x", "y", "z"], 0)
-    assert seen["map_intervals"]["correlation"] is None  # the flat map has none
+    assert seen["map"]["correlation_interval"] is None  # the flat map has none
     assert seen["map"]["correlation"] == pytest.approx(1)
     assert "edge_width" not in seen["map"]
