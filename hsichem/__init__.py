@@ -2,7 +2,8 @@
 
 Read the modules in the order of the data flow: cube, files, envi, meat, phantom, mosaic, manifest, samples, data,
 preprocess, pls, losses, weights, tiles, unet, train, spatial, uncertainty, evaluate, baselines, shortcuts, claims,
-plotting. Then what notebooks and commands need: results, settings, exercises, rerun, report, cli.
+plotting. Then what notebooks and commands need: results, settings, exercises, rerun, summary, report,
+cli.
 """
 
 from hsichem.cube import Cube, InputError
