@@ -5,7 +5,7 @@ import pytest
 from sklearn.cross_decomposition import PLSRegression
 
 from hsichem import Cube, InputError
-from hsichem.pls import _folds, cross_validate, fit_pls
+from hsichem.pls import cross_validate, deal_folds, fit_pls
 from hsichem.preprocess import absorbance
 
 
@@ -66,12 +66,12 @@ def test_groups_are_held_out_whole():
 
 def test_up_to_ten_groups_are_the_folds_and_more_are_dealt_into_ten():
     few = np.array(["b", "a", "c", "a"])
-    assert _folds(4, few, 0).tolist() == [1, 0, 2, 0]
+    assert deal_folds(4, few, 0, repeats=3).tolist() == [[1, 0, 2, 0]]
     many = np.repeat(np.arange(24), 2)
-    fold = _folds(48, many, 0)
+    fold, again = deal_folds(48, many, 0, repeats=2)
     assert set(fold) == set(range(10))
     assert all(len(set(fold[many == group])) == 1 for group in range(24))
-    assert (fold != _folds(48, many, 1)).any()
+    assert (fold != again).any() and (again == deal_folds(48, many, 1)[0]).all()
 
 
 def test_map_is_the_prediction_of_each_pixel(calibration):
