@@ -38,7 +38,8 @@ class PLSModel:
     coefficients: (bands,) the regression vector, (bands, responses) for several responses; intercept: float or
     (responses,). centre: (bands,) mean preprocessed spectrum. weights, rotations, loadings: (bands, components);
     scores = (pipeline(spectrum) - centre) @ rotations: (n, components) those of the calibration;
-    y_loadings: (responses, components), for y scaled to variance 1. cv: None if the component count was given.
+    y_loadings: (responses, components), for y scaled to variance 1. preprocessing: the steps as they were given;
+    cv: None if the component count was given.
     """
 
     n_components: int
@@ -51,6 +52,7 @@ class PLSModel:
     loadings: np.ndarray
     scores: np.ndarray
     y_loadings: np.ndarray
+    preprocessing: str | None = None
     cv: CrossValidation | None = None
 
     def predict(self, spectra: np.ndarray) -> np.ndarray:
@@ -96,18 +98,18 @@ class PLSModel:
             spectra = spectra.astype(np.float64)
             out = spectra @ vector
             if divisor is not None:
-                with np.errstate(divide="ignore", invalid="ignore"):  # a flat spectrum has no prediction
-                    out = (out.T / divisor(spectra)).T
+                out = (out.T / divisor(spectra)).T
             return out + self.intercept
 
         return predict
 
 
 def _spread(spectra):
-    """(n,) standard deviation of each spectrum, without a copy of the spectra."""
+    """(n,) standard deviation of each spectrum, without a copy of the spectra; NaN for one that is flat."""
     bands = spectra.shape[1]
     mean = spectra @ np.full(bands, 1 / bands)
-    return np.sqrt(np.maximum(np.einsum("nb,nb->n", spectra, spectra) / bands - mean**2, 0))
+    variance = np.einsum("nb,nb->n", spectra, spectra) / bands - mean**2
+    return np.sqrt(np.where(variance > 1e-13 * mean**2, variance, np.nan))  # less is the rounding of float32
 
 
 def per_pixel(cube: Cube, function, shape=()) -> np.ndarray:
@@ -186,6 +188,8 @@ def cross_validate(spectra, y, folds, max_components: int, preprocessing=None) -
             errors.append(means.std(axis=0, ddof=1) / np.sqrt(len(means)))
         return squares.mean(axis=(0, 2)), np.mean(errors, axis=0)
 
+    if not np.isfinite(predicted).all():
+        raise InputError(f"preprocessing {preprocessing!r} has no value for some spectra: SNV of a flat one has none.")
     squares = (predicted - table) ** 2
     loss, loss_error = over_folds((squares / table.var(axis=0)).mean(axis=3))
     best = int(loss.argmin())
@@ -225,7 +229,7 @@ def fit_pls(
     coefficients = (fitted.B[-1] * fitted.Y_std).reshape(len(centre), *y.shape[1:])
     intercept = y.mean(axis=0) - centre @ coefficients
     parts = centre, fitted.W, fitted.R, fitted.P, fitted.T, fitted.Q
-    return PLSModel(int(n_components), coefficients, intercept, pipeline, *parts, cv)
+    return PLSModel(int(n_components), coefficients, intercept, pipeline, *parts, preprocessing, cv)
 
 
 def checked(spectra, y) -> tuple[np.ndarray, np.ndarray]:
