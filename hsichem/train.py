@@ -21,6 +21,7 @@ from tqdm import tqdm
 from hsichem.cube import Cube
 from hsichem.files import replacing
 from hsichem.losses import PUBLISHED_WEIGHTS, TERMS, map_losses
+from hsichem.pixelnet import PixelNetwork
 from hsichem.preprocess import halve
 from hsichem.tiles import mirrored, windows
 from hsichem.unet import ChemicalUNet, Ensemble
@@ -31,12 +32,14 @@ from hsichem.weights import check_names, read_weights
 class TrainConfig:
     """Everything that decides the weights; the defaults are the published settings."""
 
+    network: str = "unet"  # or "pixel": see pixelnet.py
     width: int = 64  # channels of the first block; each level doubles them
     depth: int = 4  # poolings
     padding: str = "valid"
     align_corners: bool = True
     bounded: bool = False  # output squeezed into 0-100 %
     variant: str = "published"  # of the loss
+    pitch_mm: float = 1.0  # between the map's pixels, for the corrected smoothness; 1 counts it per pixel
     weights: dict = field(default_factory=lambda: dict(PUBLISHED_WEIGHTS))
     epochs: int = 250  # at most
     burn_in: int = 30  # epochs before the schedule may act
@@ -44,6 +47,7 @@ class TrainConfig:
     stop_after: int = 30  # ... and before training ends
     learning_rate: float = 1e-3
     lowest_rate: float = 1e-7
+    precision: str = "float32"  # or "bfloat16": mixed precision, faster where the processor computes in it
     seed: int = 0
 
     def fingerprint(self, *data: str) -> str:
@@ -51,11 +55,17 @@ class TrainConfig:
         return hashlib.sha256(json.dumps([asdict(self), data], sort_keys=True).encode()).hexdigest()[:8]
 
 
-def config_from(run) -> TrainConfig:
-    """The settings of a notebook (settings.check) as a TrainConfig; smoothness is per map pixel in both variants."""
-    own = {name: getattr(run, name) for name in ("width", "depth", "padding", "epochs", "burn_in", "seed")}
-    variant = getattr(run, "variant", "published")
-    return TrainConfig(**own, variant=variant, weights=PUBLISHED_WEIGHTS | {"smoothness": float(run.smoothness)})
+def config_from(run, pitch_mm: float | None = None) -> TrainConfig:
+    """The settings of a notebook (settings.check) as a TrainConfig, for images of this pixel pitch.
+
+    run.smoothness is the weight between neighbouring pixels of the map, as published. The corrected loss counts per mm:
+    its weight is that times the map's squared pitch, the same for every resolution. Without a pitch it stays per pixel.
+    """
+    names = ("width", "depth", "padding", "epochs", "burn_in", "seed", "variant", "precision")
+    own = {name: getattr(run, name) for name in names if hasattr(run, name)}  # some notebooks set only a few
+    map_pitch = 2 * pitch_mm if pitch_mm and own.get("variant") == "corrected" else 1.0
+    weights = PUBLISHED_WEIGHTS | {"smoothness": run.smoothness * map_pitch**2}
+    return TrainConfig(**own, weights=weights, pitch_mm=map_pitch)
 
 
 @dataclass(frozen=True)
@@ -101,24 +111,28 @@ class Schedule:
         return "drop" if self.waited % self.config.patience == 0 else "wait"
 
 
-def build(config: TrainConfig, bands: int, fold: int) -> ChemicalUNet:
+def build(config: TrainConfig, bands: int, fold: int) -> ChemicalUNet | PixelNetwork:
     """The untrained network of a fold, its initial weights decided by the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1000 * config.seed + fold)
+        if config.network == "pixel":
+            return PixelNetwork(bands, config.width)
         return ChemicalUNet(bands, config.width, config.depth, config.padding, config.align_corners, config.bounded)
 
 
 def image_losses(model, image: TrainingImage, config: TrainConfig, flips=()) -> dict:
     """The loss terms of one image, flipped along `flips` (2 rows, 3 columns), on the model's device."""
     device = next(model.parameters()).device
-    prediction = model(image.x.flip(flips).to(device))
+    with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+        prediction = model(image.x.flip(flips).to(device))
     return map_losses(
-        prediction,
+        prediction.float(),
         image.mask.flip(flips).to(device),
         image.reference.to(device),
         config.weights,
         config.variant,
         model.parameters(),
+        config.pitch_mm,
     )
 
 

@@ -100,6 +100,14 @@ class Expansion(nn.Module):
         return self.conv_block(x)
 
 
+def initialise(network) -> None:
+    """Kaiming-normal (fan-in) weights and zero biases, as published."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Conv3d):
+            nn.init.kaiming_normal_(module.weight)
+            nn.init.zeros_(module.bias)
+
+
 class UNet(nn.Module):
     """(B, channels, H, W) -> (B, 1, H, W) with "same" padding, or (B, 1, H - 2m, W - 2m) with "valid"."""
 
@@ -128,7 +136,6 @@ class ChemicalUNet(nn.Module):
 
     Input (B, bands, H, W) reflectance; output (B, 1, H/2, W/2) with padding="same", and smaller by `margin` pixels on
     every side with padding="valid". bounded: squeeze the output into 0-100 %, which is not published.
-    Weights are Kaiming-normal (fan-in), biases zero.
     Raises InputError when `padding` is unknown, or when an image has a size or band count the network cannot take.
     """
 
@@ -142,10 +149,7 @@ class ChemicalUNet(nn.Module):
         self.trained_nm = None  # (first, last) wavelength of the training images, where it is known
         unet = UNet(bands - KERNEL_BANDS + 1, width, depth, int(padding == "same"), align_corners)
         self.models = nn.ModuleList([Stem(), unet])
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d | nn.Conv3d):
-                nn.init.kaiming_normal_(module.weight)
-                nn.init.zeros_(module.bias)
+        initialise(self)
 
     @property
     def margin(self) -> int:

@@ -1,10 +1,12 @@
 """Mirroring and tiling, for any size."""
 
 import numpy as np
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsichem.tiles import mirrored, windows
+from hsichem import Cube
+from hsichem.tiles import mirrored, predict_map, windows
 from hsichem.unet import ChemicalUNet
 
 MODELS = {
@@ -30,3 +32,12 @@ def test_tiles_cover_every_pixel_once_with_sizes_that_fit(kind, side, tile):
         shown = model.output_size(2 * (stop - start))  # raises where the network could not take it
         assert start + model.margin <= first and last <= start + model.margin + shown
     assert (covered == 1).all()
+
+
+def test_prediction_lays_out_the_weights_once_and_leaves_their_values():
+    model = ChemicalUNet(bands=7, width=4, depth=1, padding="same")
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    predict_map(model, Cube(np.random.default_rng(0).random((16, 16, 7)), np.arange(7.0)), tile=4)
+    for layer in (layer for layer in model.modules() if isinstance(layer, torch.nn.Conv2d)):
+        assert layer.weight.is_contiguous(memory_format=torch.channels_last)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())

@@ -1,10 +1,12 @@
 """The training loop: the published schedule, determinism, a killed run, a diverging run."""
 
+import dataclasses
 import os
 import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +20,8 @@ from hsichem.train import (
     TrainConfig,
     TrainingImage,
     build,
+    config_from,
+    image_losses,
     read_history,
     train_fold,
     train_folds,
@@ -174,6 +178,44 @@ def test_padded_pixels_stay_out_of_the_mask_and_maps_agree():
     inside = image.mask[0, 0].numpy()
     assert inside.sum() == 14 * 11
     np.testing.assert_allclose(prediction[0, 0][inside].numpy(), predict_map(model, cube)[1:].ravel(), rtol=1e-5)
+
+
+def test_mixed_precision_is_close_to_single_and_resumes_alike(tmp_path):
+    config = dataclasses.replace(TINY, precision="bfloat16")
+    mixed = train_fold(tiny_images(), FOLDS, 1, config, tmp_path / "mixed")
+    train_fold(tiny_images(), FOLDS, 1, TINY, tmp_path / "single")
+    a, b = (read_history(tmp_path / name, 1)["mse"] for name in ("mixed", "single"))
+    assert not np.array_equal(a, b)
+    np.testing.assert_allclose(a, b, rtol=0.05)
+    assert {p.dtype for p in mixed.parameters()} == {torch.float32}
+
+    def stop(history):
+        if len(history) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_fold(tiny_images(), FOLDS, 1, config, tmp_path / "again", on_epoch=stop)
+    again = train_fold(tiny_images(), FOLDS, 1, config, tmp_path / "again")
+    assert all(torch.equal(p, q) for p, q in zip(mixed.parameters(), again.parameters(), strict=True))
+
+
+def test_corrected_smoothness_costs_the_same_at_half_the_pitch():
+    """The same tilted plane on pixels of 2 and 1 mm (maps of 4 and 2 mm), by the settings of a notebook."""
+    run = SimpleNamespace(width=3, depth=1, padding="same", epochs=1, burn_in=30, seed=0, variant="corrected")
+    costs = {}
+    for pitch, smoothness in ((2.0, 0.2), (1.0, 0.8)):  # one weight per mm: four times as much between half as far
+        config = config_from(SimpleNamespace(**vars(run), smoothness=smoothness), pitch)
+        assert config.weights["smoothness"] == pytest.approx(0.2 * 4**2)
+        side = int(32 / (2 * pitch))
+        plane = torch.arange(side) * 5.0 * (2 * pitch)  # 5 % w/w a mm
+        prediction = plane.repeat(1, 1, side, 1)
+        image = TrainingImage(prediction, torch.ones_like(prediction, dtype=torch.bool), torch.tensor([1.0]))
+        model = torch.nn.Conv2d(1, 1, 1, bias=False)
+        torch.nn.init.ones_(model.weight)
+        costs[pitch] = float(image_losses(model, image, config)["smoothness"].detach())
+    assert costs[2.0] == pytest.approx(costs[1.0])
+    assert costs[1.0] == pytest.approx(3.2 * 5.0**2)
+    assert config_from(SimpleNamespace(**vars(run), smoothness=0.2)).pitch_mm == 1.0  # no pitch: per pixel
 
 
 def test_fingerprint_tells_settings_and_data_apart():
