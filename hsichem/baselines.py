@@ -32,7 +32,7 @@ def components_by_nugget(spectra, y, cubes, groups=None, max_components=20, prep
 
 
 def fit_ridge(spectra, y, folds, preprocessing=None):
-    """Ridge regression on mean spectra: a function from spectra (n, bands) to predictions (n,).
+    """Ridge regression on mean spectra: a function from spectra (n, bands) to predictions (n,), for `pls.per_pixel` too.
 
     spectra (n, bands), y (n,); folds (n,): held out one after the other to choose the penalty, from 1e-9 to 1 of the
     total variance of the spectra. preprocessing: as for `fit_pls`.
@@ -46,16 +46,6 @@ def fit_ridge(spectra, y, folds, preprocessing=None):
     held_out = list(LeaveOneGroupOut().split(seen, groups=folds))
     model = RidgeCV(penalties, cv=held_out, scoring="neg_mean_squared_error").fit(seen, y)
     return lambda pixels: model.predict(pipeline.transform(np.asarray(pixels, dtype=np.float64)))
-
-
-def predict_pixels(predict, cube: Cube) -> np.ndarray:
-    """(rows, cols) float32 map of predict(spectra (n, bands)) -> (n,); NaN in the background. Row by row: the float64
-    copy of a whole image would be twice its size."""
-    out = np.full(cube.foreground.shape, np.nan, np.float32)
-    for row, inside, spectra in zip(out, cube.foreground, cube.values, strict=True):
-        if inside.any():
-            row[inside] = predict(spectra[inside])
-    return out
 
 
 def binned(cube: Cube) -> Cube:
