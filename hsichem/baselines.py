@@ -32,7 +32,7 @@ def components_by_nugget(spectra, y, cubes, groups=None, max_components=20, prep
 
 
 def fit_ridge(spectra, y, folds, preprocessing=None):
-    """Ridge regression on mean spectra: a function from spectra (n, bands) to predictions (n,), for `pls.per_pixel` too.
+    """Ridge regression on mean spectra: a function from spectra (n, bands) to predictions (n,), for `per_pixel`.
 
     spectra (n, bands), y (n,); folds (n,): held out one after the other to choose the penalty, from 1e-9 to 1 of the
     total variance of the spectra. preprocessing: as for `fit_pls`.
