@@ -1,6 +1,7 @@
 """What a network has to beat: cheap remedies for the noise of a linear map. None of them sees a test image."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 
@@ -26,8 +27,10 @@ def components_by_nugget(spectra, y, cubes, groups=None, max_components=20, prep
     nuggets = []
     for count in range(1, len(cv.rmsecv) + 1):
         model = fit_pls(spectra, y, n_components=count, preprocessing=preprocessing)
-        maps = {name: model.predict_map(cube) for name, cube in cubes.items()}
-        nuggets.append(fit_variogram(*pooled_variogram(maps, masks, longest), "spherical").nugget)
+        points = pooled_variogram({name: model.predict_map(cube) for name, cube in cubes.items()}, masks, longest)
+        with warnings.catch_warnings():  # of a sill beyond these distances, which the nugget does not depend on
+            warnings.simplefilter("ignore")
+            nuggets.append(fit_variogram(*points, "spherical").nugget)
     return 1 + int(np.argmin(cv.rmsecv**2 + nuggets)), np.array(nuggets)
 
 
