@@ -69,9 +69,9 @@ class PLSModel:
     def predict_map(self, cube: Cube) -> np.ndarray:
         """Cube -> (rows, cols) or (rows, cols, responses) float32 map, each foreground pixel on its own; NaN elsewhere.
 
-        Linear filters, and an SNV or MSC that only they follow, act through the regression vector, in float64.
-        Absorbance is taken in float32. So a pixel may differ from `predict` by what rounding its reflectance to
-        float32 may change: 1e-7 of the sum of |coefficient x spectrum|, far below any camera's noise.
+        Linear filters, and an SNV or MSC that only they follow, act through the regression vector. The sums are float32
+        where nothing is divided by anything, and a pixel may differ from `predict` by what rounding its reflectance
+        to float32 changes: up to 1e-6 of the sum of |coefficient x spectrum|, far below any camera's noise.
         """
         if cube.values.shape[2] != len(self.coefficients):
             raise InputError(f"the cube has {cube.values.shape[2]} bands; this model needs {len(self.coefficients)}.")
@@ -95,11 +95,10 @@ class PLSModel:
         def predict(spectra):
             for step in steps:
                 spectra = step.transform(spectra)
-            spectra = spectra.astype(np.float64)
-            out = spectra @ vector
-            if divisor is not None:
-                out = (out.T / divisor(spectra)).T
-            return out + self.intercept
+            if divisor is None:
+                return spectra @ vector.astype(spectra.dtype) + self.intercept
+            spectra = spectra.astype(np.float64)  # a small difference of squares is to come
+            return ((spectra @ vector).T / divisor(spectra)).T + self.intercept
 
         return predict
 
