@@ -19,7 +19,7 @@ class CrossValidation:
       more repeats even out the luck of the deal, but they add no samples.
     loss, loss_error: (A,) mean squared error over the variance of y, mean over the responses, and its standard error.
     best: components at the lowest loss; chosen: fewest components within one standard error of it.
-    predicted: (repeats, n) or (repeats, n, responses), held-out predictions with the chosen count.
+    predicted: (repeats, A, n) or (repeats, A, n, responses), the prediction of each sample while it was held out.
     """
 
     rmsecv: np.ndarray
@@ -193,10 +193,10 @@ def cross_validate(spectra, y, folds, max_components: int, preprocessing=None) -
     loss, loss_error = over_folds((squares / table.var(axis=0)).mean(axis=3))
     best = int(loss.argmin())
     chosen = int(np.flatnonzero(loss <= loss[best] + loss_error[best])[0])
-    mse, mse_error = over_folds(squares.reshape(len(folds), a, *y.shape))
+    predicted, squares = (array.reshape(len(folds), a, *y.shape) for array in (predicted, squares))
+    mse, mse_error = over_folds(squares)
     rmsecv = np.sqrt(mse)
-    held_out = predicted[:, chosen].reshape(len(folds), *y.shape)
-    return CrossValidation(rmsecv, mse_error / (2 * rmsecv), loss, loss_error, best + 1, chosen + 1, held_out)
+    return CrossValidation(rmsecv, mse_error / (2 * rmsecv), loss, loss_error, best + 1, chosen + 1, predicted)
 
 
 def fit_pls(
