@@ -19,7 +19,7 @@ class CrossValidation:
       more repeats even out the luck of the deal, but they add no samples.
     loss, loss_error: (A,) mean squared error over the variance of y, mean over the responses, and its standard error.
     best: components at the lowest loss; chosen: fewest components within one standard error of it.
-    predicted: (repeats, n) or (repeats, n, responses), held-out predictions with the chosen count.
+    predicted: (repeats, A, n) or (repeats, A, n, responses), the prediction of each sample while it was held out.
     """
 
     rmsecv: np.ndarray
@@ -69,9 +69,9 @@ class PLSModel:
     def predict_map(self, cube: Cube) -> np.ndarray:
         """Cube -> (rows, cols) or (rows, cols, responses) float32 map, each foreground pixel on its own; NaN elsewhere.
 
-        Linear filters, and an SNV or MSC that only they follow, act through the regression vector, in float64.
-        Absorbance is taken in float32. So a pixel may differ from `predict` by what rounding its reflectance to
-        float32 may change: 1e-7 of the sum of |coefficient x spectrum|, far below any camera's noise.
+        Linear filters, and an SNV or MSC that only they follow, act through the regression vector. The sums are float32
+        where nothing is divided by anything, and a pixel may differ from `predict` by what rounding its reflectance
+        to float32 changes: up to 1e-6 of the sum of |coefficient x spectrum|, far below any camera's noise.
         """
         if cube.values.shape[2] != len(self.coefficients):
             raise InputError(f"the cube has {cube.values.shape[2]} bands; this model needs {len(self.coefficients)}.")
@@ -95,11 +95,10 @@ class PLSModel:
         def predict(spectra):
             for step in steps:
                 spectra = step.transform(spectra)
-            spectra = spectra.astype(np.float64)
-            out = spectra @ vector
-            if divisor is not None:
-                out = (out.T / divisor(spectra)).T
-            return out + self.intercept
+            if divisor is None:
+                return spectra @ vector.astype(spectra.dtype) + self.intercept
+            spectra = spectra.astype(np.float64)  # a small difference of squares is to come
+            return ((spectra @ vector).T / divisor(spectra)).T + self.intercept
 
         return predict
 
@@ -194,10 +193,10 @@ def cross_validate(spectra, y, folds, max_components: int, preprocessing=None) -
     loss, loss_error = over_folds((squares / table.var(axis=0)).mean(axis=3))
     best = int(loss.argmin())
     chosen = int(np.flatnonzero(loss <= loss[best] + loss_error[best])[0])
-    mse, mse_error = over_folds(squares.reshape(len(folds), a, *y.shape))
+    predicted, squares = (array.reshape(len(folds), a, *y.shape) for array in (predicted, squares))
+    mse, mse_error = over_folds(squares)
     rmsecv = np.sqrt(mse)
-    held_out = predicted[:, chosen].reshape(len(folds), *y.shape)
-    return CrossValidation(rmsecv, mse_error / (2 * rmsecv), loss, loss_error, best + 1, chosen + 1, held_out)
+    return CrossValidation(rmsecv, mse_error / (2 * rmsecv), loss, loss_error, best + 1, chosen + 1, predicted)
 
 
 def fit_pls(
