@@ -82,15 +82,16 @@ def average_metrics(samples: list[dict]) -> dict:
     return average
 
 
-def pooled_variogram(maps: dict, masks: dict, max_lag: int):
-    """Lags, gamma and pairs as of `hsichem.spatial.semivariogram`, all pairs within each of the images pooled.
+def pooled_variogram(maps: dict, masks: dict, max_lag: int, direction=None):
+    """Lags, gamma and pairs of all pairs within each of the images, lags at the mean distance of their pairs.
 
-    maps, masks: {sample id: (rows, cols)}; max_lag in pixels.
+    maps, masks: {sample id: (rows, cols)}; max_lag in pixels and direction as of `hsichem.spatial.semivariogram`.
     """
-    each = [semivariogram(maps[name], masks[name], max_lag) for name in maps]
-    pairs = np.sum([pairs for _, _, pairs in each], axis=0)
-    squares = np.sum([np.nan_to_num(gamma) * pairs for _, gamma, pairs in each], axis=0)
-    return each[0][0], np.divide(squares, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0), pairs
+    each = np.array([semivariogram(maps[name], masks[name], max_lag, direction, mean_lags=True) for name in maps])
+    pairs = each[:, 2].sum(axis=0)
+    sums = (np.nan_to_num(each[:, :2]) * each[:, 2:]).sum(axis=0)  # (2, lags), a lag without pairs is no part
+    lags, gamma = np.divide(sums, pairs, out=np.full(sums.shape, np.nan), where=pairs > 0)
+    return lags, gamma, pairs
 
 
 def edge_width(prediction, truth, mask, pitch=1.0) -> float | None:
