@@ -10,15 +10,29 @@ METRICS = {
     "methods": {
         "PLS": {
             "mean": {"rmsep": 2.0},
-            "map": {"pixel_rmse": 30.0, "correlation": 0.51, "low": -700.0, "high": 900.0, "outside_share": 0.4},
+            "map": {
+                "pixel_rmse": 30.0,
+                "pixel_rmse_interval": [28, 32],
+                "correlation": 0.51,
+                "low": -700.0,
+                "high": 900.0,
+                "outside_share": 0.4,
+            },
             "variogram": {"correlated_share": 0.0253},
         },
-        "PLS few components": {"map": {"pixel_rmse": 14.0}},
-        "PLS smoothed": {"map": {"pixel_rmse": 9.0}},
-        "PLS binned": {"map": {"pixel_rmse": 9.5}},
+        "PLS few components": {"map": {"pixel_rmse": 14.0, "pixel_rmse_interval": [13, 15]}},
+        "PLS smoothed": {"map": {"pixel_rmse": 9.0, "pixel_rmse_interval": [8.6, 9.4]}},
+        "PLS binned": {"map": {"pixel_rmse": 9.5, "pixel_rmse_interval": [9.1, 9.9]}},
         "U-Net": {
             "mean": {"rmsep": 1.8},
-            "map": {"pixel_rmse": 8.0, "correlation": 0.83, "low": 2.0, "high": 97.0, "outside_share": 0.0},
+            "map": {
+                "pixel_rmse": 8.0,
+                "pixel_rmse_interval": [7.5, 8.5],
+                "correlation": 0.83,
+                "low": 2.0,
+                "high": 97.0,
+                "outside_share": 0.0,
+            },
             "variogram": {"correlated_share": 0.9991},
         },
     },
@@ -64,7 +78,9 @@ def with_changes(*changes):
         (FAR, "yes", [("methods/PLS/map/low", 0.0)]),
         (FAR, "no", [("methods/PLS/map/low", -99.0), ("methods/PLS/map/high", 199.0)]),
         (TRUTH, "yes", []),
-        (TRUTH, "no", [("methods/U-Net/map/pixel_rmse", 9.5)]),
+        (TRUTH, "no", [("methods/U-Net/map/pixel_rmse_interval", [9.5, 9.9])]),
+        (TRUTH, "not shown", [("methods/U-Net/map/pixel_rmse_interval", [9.3, 9.9])]),
+        (TRUTH, "no", [("methods/PLS by nugget", {"map": {"pixel_rmse": 5.0, "pixel_rmse_interval": [4, 6]}})]),
         (TRUTH, "not shown", [("methods/PLS smoothed/map", {})]),
     ],
 )
@@ -89,7 +105,8 @@ def test_claims_show_their_numbers():
     table = claims_table(METRICS)
     assert table[BETTER]["here"] == "RMSEP 1.80 against 2.00: ratio 0.90, interval 0.85 to 0.96"
     assert table[FAR]["here"] == "-700.0 to 900.0 %, 40.00 % of pixels outside"
-    assert "PLS smoothed 9.0" in table[TRUTH]["here"]
+    expected = "pixel RMSE 8.0 (7.5 to 8.5); smallest of 4 PLS maps: PLS smoothed 9.0 (8.6 to 9.4)"
+    assert table[TRUTH]["here"] == expected
 
 
 @pytest.mark.parametrize("missing", ["methods", "nulls", "difference"])
