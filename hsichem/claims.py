@@ -123,7 +123,7 @@ def _share(map_):
     """A share never stands alone: always with the pixel correlation to the truth."""
     share, correlation = map_["correlated_share"], map_.get("correlation")
     text = "no value" if share is None or share != share else f"{100 * share:.2f} %"
-    return f"{text} (correlation {'unknown' if correlation is None else format(correlation, '.2f')})"
+    return f"{text} (correlation {'unknown' if correlation is None else format(round(correlation, 2) + 0.0, '.2f')})"
 
 
 def _row(*texts):

@@ -21,8 +21,9 @@ The other columns compare maps with the truth, pixel by pixel, at the map's own 
 predicted on true values, ratio of their standard deviations, 10-90 % width of edges beyond that of the truth (mm, or
 pixels of the image where the pitch is not known), pixels outside 0-100 %, lowest and highest value. Share: the
 spatially correlated part of the map's variance. It says how smooth a map is, not whether it is right: the null maps
-know nothing of the sample's chemistry and have a share too. Small: 95 % intervals, by bootstrap over the animals; what
-has none is an extreme, or not known. Errors and values are in the unit of the reference."""
+know nothing of the sample's chemistry and have a share too. Small: 95 % intervals, by bootstrap over the animals, those
+of the share over blocks of the maps; what has none is an extreme, or not known. Errors and values are in the unit of
+the reference."""
 
 # title, section of the metrics, header -> key, legend; the keys of a section are the rows
 TABLES = [
@@ -60,12 +61,12 @@ TABLES = [
 
 
 def head_to_head(metrics: dict, headers: tuple) -> list[list[str]]:
-    """A row of text for each method, then for each null map: its name, then the columns of these headers.
+    """A row of text for each method, PLS first, then for each null map: its name, then the columns of these headers.
 
     A figure's interval stands on a second line.
     """
     rows = []
-    for name, values in metrics.get("methods", {}).items():
+    for name, values in sorted(metrics.get("methods", {}).items(), key=lambda item: not item[0].startswith("PLS")):
         rows.append((name, values | {"difference": metrics.get("difference", {}).get(name, {})}))
     for name, null in metrics.get("nulls", {}).items():
         rows.append((f"null: {name}", {"map": null, "variogram": null}))
@@ -96,7 +97,7 @@ def text(value, key="") -> str:
     if value is None:
         return "-"
     if isinstance(value, list | tuple):
-        return " to ".join(text(part, key) for part in value)
+        return " to ".join(text(part, key) for part in value).replace(" % to", " to")
     if key.endswith("_share"):
         return f"{100 * value:.2f} %"
     if isinstance(value, bool):

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from hsichem import InputError, data
-from hsichem.report import figure_caption, text_table, write_report
+from hsichem.report import figure_caption, head_to_head, text_table, write_report
 
 PNG = base64.b64encode(b"\x89PNG not really").decode()
 METRICS = {
@@ -142,7 +142,7 @@ def test_head_to_head_holds_methods_and_nulls_with_the_share_beside_the_correlat
     [
         ["weight 20", "100.00 %", "0.08", "0.10", "33.30", "2.00"],
         ["U-Net, mask alone", "9.00", "-", "8.50"],
-        ["PLS", "90.00 %", "95.00 % 75.00 % to 100.00 %", "7.00", "20"],
+        ["PLS", "90.00 %", "95.00 % 75.00 to 100.00 %", "7.00", "20"],
         ["U-Net", "6.20", "0.25"],
     ],
 )
@@ -158,6 +158,11 @@ def test_the_terminal_has_the_same_numbers_in_a_hundred_columns():
     assert len({len(line) for line in (header, pls, unet, ramp)}) == 1
     names = {"PLS of a longer name": METRICS["methods"]["PLS"]}
     assert max(map(len, text_table(METRICS | {"methods": names}).splitlines())) <= 100
+
+
+def test_pls_stands_first():
+    methods = {"U-Net": {}, "PLS": {}, "ridge": {}, "PLS median": {}}
+    assert [name for name, *_ in head_to_head({"methods": methods}, ())] == ["PLS", "PLS median", "U-Net", "ridge"]
 
 
 def test_everything_is_escaped_and_complete(page):
