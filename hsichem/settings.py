@@ -45,6 +45,7 @@ RULES = {
     "smoothing": (lambda v: isinstance(v, int | float) and not isinstance(v, bool) and v > 0, "a width above 0 pixels"),
     "preprocessing": (lambda v: v is None or isinstance(v, str), "steps joined by +, or None"),
     "epochs": whole(1),
+    "sweep_epochs": whole(1),
     "smoothness": (lambda v: isinstance(v, int | float) and not isinstance(v, bool) and v >= 0, "a weight from 0 up"),
     "variant": one_of("published", "corrected"),
     "precision": one_of("float32", "bfloat16"),
