@@ -47,7 +47,7 @@ RULES = {
     "epochs": whole(1),
     "smoothness": (lambda v: isinstance(v, int | float) and not isinstance(v, bool) and v >= 0, "a weight from 0 up"),
     "variant": one_of("published", "corrected"),
-    "variogram_model": one_of("exponential", "spherical", "gaussian"),
+    "variogram_model": one_of("exponential", "spherical", "gaussian", "matern"),
     "max_lag": (lambda v: v is None or whole(8)[0](v), "a whole number of pixels from 8 up, or None"),
 }
 
