@@ -158,8 +158,8 @@ def variogram_interval(maps, masks, max_lag: int, model: str, seed, block=None, 
     A pair belongs to the blocks of its two ends, half to each, so none is cut by a block's edge (blocks of blocks,
     Kuensch 1989, doi 10.1214/aos/1176347265). Percentiles are taken further out where blocks are few (Hesterberg 2015,
     doi 10.1080/00031305.2015.1089789). Blocks should be wider than the
-    range. How often the intervals hold the truth is counted in benchmarks/spatial.py; a little less than 95 % where an
-    image is only a few ranges wide.
+    range. benchmarks/spatial.py counts how often the intervals hold the truth: for a single image a few ranges wide,
+    those of the share rather 80 to 90 % than 95 %.
     Raises InputError as the two functions do, and for fewer than 8 blocks with pixels.
     """
     if len(maps) != len(masks) or not (block is None or (isinstance(block, Integral) and block >= 1)):

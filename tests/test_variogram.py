@@ -158,3 +158,10 @@ def test_fit_warns_of_blur_and_only_of_blur(mean_lags):
                 fit_variogram(*semivariogram(blurred, inside, 24, mean_lags=mean_lags), model)
         with pytest.warns(UserWarning, match="gamma bends up over the first three lags, where the spherical"):
             fit_variogram(*semivariogram(blurred, inside, 24, mean_lags=mean_lags), "spherical")
+
+
+def test_the_first_of_two_structures_is_the_shorter():
+    lags = np.arange(1, 61)
+    gamma = FORMULAS["gaussian"](lags, 2, 3, 10) + FORMULAS["spherical"](lags, 0, 5, 14)
+    (_, _, short), (_, _, long) = fit_variogram(lags, gamma, np.ones(60), "spherical+gaussian").structures
+    assert short <= long
