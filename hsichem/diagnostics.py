@@ -104,5 +104,5 @@ def _through(step, x, z, gradient):
         along, total = (gradient * z).sum(axis=1, keepdims=True), gradient.sum(axis=1, keepdims=True)
         return (gradient - total * offset - along * slope) / (x @ slope)[:, None]
     if step.func is absorbance:
-        return gradient * np.where(x > REFLECTANCE_FLOOR, -1 / np.log(10) / x, 0)
+        return gradient * (x > REFLECTANCE_FLOOR) / (-np.log(10) * np.maximum(x, REFLECTANCE_FLOOR))
     return gradient

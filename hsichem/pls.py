@@ -85,12 +85,16 @@ class PLSModel:
         steps, vector, divisor = [step for _, step in self.pipeline.steps], self.coefficients, None
         while steps and isinstance(steps[-1], SavitzkyGolay):  # linear, x A: then (x A) b = x (A b)
             vector = steps.pop().transform(np.eye(len(vector))) @ vector
-        if steps and isinstance(steps[-1], StandardNormalVariate):  # (x - mean) / sd
+        # (x - mean) / sd, (x - offset) / slope: what is subtracted drops out, for the vector of such spectra adds up to
+        # 0. They differ from their mean by nothing along (1, 1, ..., 1), and a derivative of that is nothing, too.
+        if steps and isinstance(steps[-1], StandardNormalVariate):
             steps.pop()
-            vector, divisor = vector - vector.mean(axis=0), _spread
-        elif steps and isinstance(steps[-1], MultiplicativeScatterCorrection):  # (x - offset) / slope, both linear in x
-            slope, offset = steps.pop().pinv_A_
-            vector, divisor = vector - np.multiply.outer(offset, vector.sum(axis=0)), lambda x: x @ slope
+            divisor = _spread
+        elif steps and isinstance(steps[-1], MultiplicativeScatterCorrection):
+            slope, _ = steps.pop().pinv_A_
+
+            def divisor(spectra):
+                return spectra @ slope
 
         def predict(spectra):
             for step in steps:
