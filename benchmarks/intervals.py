@@ -2,8 +2,8 @@
 
 python benchmarks/intervals.py [--trials 1500]
 
-Two images of each animal. Of an error's variance 30 % is the animal's, 30 % the image's, shared by both methods, and 40 %
-its own; normal, or Student's t with 5 degrees of freedom. Beside ours: the percentiles of the same bootstrap.
+Two images of each animal. Of an error's variance 30 % is the animal's, 30 % the image's, shared by both methods, and
+40 % its own; normal, or Student's t with 5 degrees of freedom. Beside ours: the percentiles of the same bootstrap.
 """
 
 import argparse
