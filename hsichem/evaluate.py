@@ -17,9 +17,11 @@ def mean_metrics(reference, predicted) -> dict:
     """Errors of predicted sample means, in the unit of the reference.
 
     reference, predicted: (n,). Returns n; rmsep = sqrt(mean(e^2)) with e = predicted - reference; bias = mean(e);
-    sep, the standard deviation of e (n - 1); r2 = 1 - sum(e^2) / sum((reference - mean)^2).
-    (Naes et al. 2002, A User-Friendly Guide to Multivariate Calibration and Classification, chapter 13.)
-    sep and r2 are None where they have no meaning (one sample, a constant reference).
+    sep, the standard deviation of e (n - 1); r2 = 1 - sum(e^2) / sum((reference - mean)^2); rpd, the standard deviation
+    of the reference (n - 1) over sep.
+    (Naes et al. 2002, A User-Friendly Guide to Multivariate Calibration and Classification, chapter 13; rpd: Williams
+    and Norris 1987, Near-Infrared Technology in the Agricultural and Food Industries.)
+    sep, r2 and rpd are None where they have no meaning (one sample, a constant reference, no scatter at all).
     Raises InputError for shapes that disagree, nothing at all, or values that are not finite.
     """
     reference, predicted = (np.asarray(a, dtype=np.float64) for a in (reference, predicted))
@@ -29,12 +31,14 @@ def mean_metrics(reference, predicted) -> dict:
     if not np.isfinite(error).all():
         raise InputError("a reference or a prediction is not finite; leave that sample out first.")
     total = np.sum((reference - reference.mean()) ** 2)
+    sep = float(error.std(ddof=1)) if error.size > 1 else None
     return {
         "n": error.size,
         "rmsep": float(np.sqrt(np.mean(error**2))),
         "bias": float(error.mean()),
-        "sep": float(error.std(ddof=1)) if error.size > 1 else None,
+        "sep": sep,
         "r2": float(1 - np.sum(error**2) / total) if total > 0 else None,
+        "rpd": float(reference.std(ddof=1)) / sep if sep and total > 0 else None,
     }
 
 

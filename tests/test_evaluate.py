@@ -24,11 +24,12 @@ def test_mean_metrics_against_scikit_learn():
     assert m["r2"] == pytest.approx(r2_score(reference, predicted), rel=1e-12)
     assert m["bias"] == pytest.approx(predicted.mean() - reference.mean(), rel=1e-12)
     assert m["sep"] == pytest.approx(stats.tstd(predicted - reference), rel=1e-12)
+    assert m["rpd"] == pytest.approx(stats.tstd(reference) / stats.tstd(predicted - reference), rel=1e-12)
     assert m["rmsep"] ** 2 == pytest.approx(m["bias"] ** 2 + m["sep"] ** 2 * 24 / 25, rel=1e-12)
 
 
 def test_mean_metrics_of_one_sample():
-    assert mean_metrics([40], [42]) == {"n": 1, "rmsep": 2, "bias": 2, "sep": None, "r2": None}
+    assert mean_metrics([40], [42]) == {"n": 1, "rmsep": 2, "bias": 2, "sep": None, "r2": None, "rpd": None}
 
 
 @pytest.mark.parametrize(("a", "b"), [([1, 2], [1]), ([], []), ([1, np.nan], [1, 2]), ([[1]], [[1]])])
