@@ -48,8 +48,13 @@ def driving_bands(model, spectrum, mean) -> np.ndarray:
     return chosen
 
 
-def spectra_plots(cube: Cube, pins, polygon, model=None) -> list[dict]:
-    """The spectra of pins and region beside the sample's mean, and the regression vector; shaded: the driving bands."""
+def spectra_plots(cube: Cube | None, pins, polygon, model=None) -> list[dict]:
+    """The spectra of pins and region beside the sample's mean, and the regression vector; shaded: the driving bands.
+
+    Nothing without a cube.
+    """
+    if cube is None:
+        return []
     nm, mean = cube.wavelengths, cube.mean_spectrum()
     series = [_line("mean of the sample", nm, mean, dash="5 3")]
     for k, (row, col) in enumerate(pins):

@@ -30,3 +30,13 @@ def make_controls(scene, source, by_weight) -> dict:
     for each in made.values():
         each.style = {"description_width": "initial"}
     return made
+
+
+def read_places(text: str) -> list[list[float]]:
+    """ "row, column; row, column" as numbers. Raises ValueError where it is something else."""
+    return [[float(number) for number in place.split(",")] for place in text.split(";") if place.strip()]
+
+
+def write_places(places) -> str:
+    """What `read_places` reads."""
+    return "; ".join(f"{row:g}, {col:g}" for row, col in places)

@@ -86,9 +86,12 @@ function plot(spec) {
   const [x0, x1] = range(finite("x"), 0), [y0, y1] = range(finite("y"), 0.05);
   const x = (value) => left + ((value - x0) / (x1 - x0)) * (width - left - right);
   const y = (value) => height - bottom - ((value - y0) / (y1 - y0)) * (height - bottom - top);
+  const middle = (top + height - bottom) / 2, tall = height - bottom - top;
   const svg = drawing("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": spec.summary });
-  for (const [from, to] of spec.shaded ?? [])
-    svg.append(drawing("rect", { x: x(from), y: top, width: Math.max(1, x(to) - x(from)), height: height - bottom - top, class: "shaded" }));
+  for (const [from, to] of spec.shaded) {
+    const box = { x: x(from), y: top, width: x(to) - x(from), height: tall, class: "shaded" };
+    svg.append(drawing("rect", box));
+  }
   for (const [at, text] of ticks(x0, x1)) {
     svg.append(drawing("line", { x1: x(at), x2: x(at), y1: top, y2: height - bottom, class: "grid" }));
     svg.append(drawing("text", { x: x(at), y: height - bottom + 13, "text-anchor": "middle" }, text));
@@ -98,8 +101,8 @@ function plot(spec) {
     svg.append(drawing("text", { x: left - 4, y: y(at) + 4, "text-anchor": "end" }, text));
   }
   svg.append(drawing("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, spec.xlabel));
-  const middle = (top + height - bottom) / 2;
-  svg.append(drawing("text", { x: 11, y: middle, "text-anchor": "middle", transform: `rotate(-90 11 ${middle})` }, spec.ylabel));
+  const upright = { x: 11, y: middle, "text-anchor": "middle", transform: `rotate(-90 11 ${middle})` };
+  svg.append(drawing("text", upright, spec.ylabel));
   for (const line of spec.series) {
     const stroke = line.colour ?? "currentColor";
     const points = line.x.map((at, i) => [at, line.y[i]]).filter(([, value]) => Number.isFinite(value));
@@ -167,8 +170,8 @@ function render({ model, el }) {
       map.note_ = element("span", { class: "note" });
       map.output = element("output", { "data-map": map.name });
       map.bar = map.scale ? element("small", { class: "own" }) : "";
-      map.figure = element("figure", { "data-map": map.name },
-        element("figcaption", {}, element("b", {}, map.name), " ", map.note_), map.canvas, map.bar, map.output);
+      const caption = element("figcaption", { title: map.name }, element("b", {}, map.name), " ", map.note_);
+      map.figure = element("figure", { "data-map": map.name }, caption, map.canvas, map.bar, map.output);
       map.figure.hidden = hidden.has(map.name);
       panels.append(map.figure);
     });
@@ -199,7 +202,10 @@ function render({ model, el }) {
   }
 
   const size = (map) => (view.zoom * map.width) / grid().cols; // CSS pixels of one image pixel
-  const place = (map, row, col) => [(col - view.col) * size(map) + map.width / 2, (row - view.row) * size(map) + map.height / 2];
+  const place = (map, row, col) => [
+    (col - view.col) * size(map) + map.width / 2,
+    (row - view.row) * size(map) + map.height / 2,
+  ];
 
   function mark(context, map, row, col, text, stroke) {
     const [x, y] = place(map, row + 0.5, col + 0.5);
@@ -257,16 +263,18 @@ function render({ model, el }) {
       model.get("pins").forEach(([row, col], i) => mark(context, map, row, col, i + 1, colours[i % colours.length]));
       if (cursor) {
         const [x, y] = place(map, cursor[0], cursor[1]), side = Math.max(size(map), 3);
-        outline(context, map, [cursor, [cursor[0], cursor[1] + 1], [cursor[0] + 1, cursor[1] + 1], [cursor[0] + 1, cursor[1]]], true);
+        const [row, col] = cursor;
+        outline(context, map, [cursor, [row, col + 1], [row + 1, col + 1], [row + 1, col]], true);
         context.fillStyle = "#fff";
         context.fillRect(x + size(map) / 2, y - side - 5, 1, 5);
       }
       if (grid().pitch && map === maps.find((each) => !each.figure.hidden)) scaleBar(context, map);
-      map.note_.textContent = map.note;
+      map.note_.textContent = map.note_.title = map.note;
       if (map.scale) map.bar.textContent = `${number(map.scale[0])} to ${number(map.scale[1])} ${map.unit}`;
       map.output.textContent = cursor && map.values ? `${number(valueAt(map, ...cursor))} ${map.unit}` : "\u00a0";
     }
-    status.textContent = [cursor ? `row ${cursor[0]}, column ${cursor[1]}` : "", model.get("status")].filter(Boolean).join(" · ");
+    const where = cursor ? `row ${cursor[0]}, column ${cursor[1]}` : "";
+    status.textContent = [where, model.get("status")].filter(Boolean).join(" · ");
     if (fresh) {
       fresh = false;
       root.dataset.drawn = ++drawn; // tests and benchmark wait for it
@@ -278,10 +286,11 @@ function render({ model, el }) {
   // -- tables and plots
 
   function table(caption, head, rows) {
-    const line = (kind, cells) => element("tr", {}, ...cells.map((cell, i) => element(i ? kind : "th", i ? {} : { scope: "row" }, cell)));
+    const line = ([first, ...others]) =>
+      element("tr", {}, element("th", { scope: "row" }, first), ...others.map((cell) => element("td", {}, cell)));
     const top = element("tr", {}, ...head.map((cell) => element("th", { scope: "col" }, cell)));
     return element("table", {}, element("caption", {}, caption), element("thead", {}, top),
-      element("tbody", {}, ...rows.map((cells) => line("td", cells))));
+      element("tbody", {}, ...rows.map(line)));
   }
 
   function showPins() {
@@ -289,7 +298,8 @@ function render({ model, el }) {
     pinned.replaceChildren();
     if (!pins.length) return;
     const head = ["pin", "row", "column", ...seen.map((map) => map.name)];
-    const rows = pins.map(([row, col], i) => [`${i + 1}`, `${row}`, `${col}`, ...seen.map((map) => number(valueAt(map, row, col)))]);
+    const rows = pins.map(([row, col], i) =>
+      [i + 1, row, col, ...seen.map((map) => number(valueAt(map, row, col)))].map(String));
     pinned.append(table("Pinned pixels", head, rows));
   }
 
@@ -298,7 +308,8 @@ function render({ model, el }) {
     region.replaceChildren();
     if (!found.rows) return;
     const head = ["map", "unit", "pixels", "mean", "SD", "lowest", "highest"];
-    region.append(table(found.title, head, found.rows.map((row) => row.map((cell) => (typeof cell === "number" && !Number.isInteger(cell) ? number(cell) : `${cell}`)))));
+    const rows = found.rows.map(([name, unit, pixels, ...rest]) => [name, unit, `${pixels}`, ...rest.map(number)]);
+    region.append(table(found.title, head, rows));
   }
 
   const showPlots = () => plots.replaceChildren(...model.get("plots").map(plot));
@@ -352,7 +363,8 @@ function render({ model, el }) {
 
   const ramp = element("canvas", { width: 300, height: 14, "aria-hidden": "true" });
   const edges = [0, 1].map((i) => {
-    const range = element("input", { type: "range", min: 0, max: FULL, step: 1, "aria-label": ["Lower", "Upper"][i] + " limit of the colour scale" });
+    const label = `${["Lower", "Upper"][i]} limit of the colour scale`;
+    const range = element("input", { type: "range", min: 0, max: FULL, step: 1, "aria-label": label });
     range.addEventListener("input", () => {
       const limits = [...model.get("limits")];
       limits[i] = i ? Math.max(+range.value, limits[0] + 1) : Math.min(+range.value, limits[1] - 1);
@@ -361,7 +373,9 @@ function render({ model, el }) {
     return range;
   });
   const told = element("span", { class: "told" });
-  tools.append(element("div", { class: "scale", role: "group", "aria-label": "Colour scale" }, edges[0], ramp, edges[1], told));
+  const scale = element("div", { class: "scale", role: "group", "aria-label": "Colour scale" });
+  scale.append(edges[0], ramp, edges[1], told);
+  tools.append(scale);
 
   function showScale() {
     const limits = model.get("limits"), context = ramp.getContext("2d"), picture = new ImageData(300, 14);
@@ -401,7 +415,8 @@ function render({ model, el }) {
   function at(event) {
     const map = maps.find((each) => each.canvas === event.target);
     if (!map) return null;
-    return { map, row: view.row + (event.offsetY - map.height / 2) / size(map), col: view.col + (event.offsetX - map.width / 2) / size(map) };
+    const [x, y] = [event.offsetX - map.width / 2, event.offsetY - map.height / 2];
+    return { map, row: view.row + y / size(map), col: view.col + x / size(map) };
   }
 
   let press = null;
@@ -416,12 +431,13 @@ function render({ model, el }) {
     if (!found) return;
     cursor = [Math.floor(found.row), Math.floor(found.col)];
     if (press) {
-      press.moved ||= Math.hypot(event.offsetX - press.x, event.offsetY - press.y) >= NEAR;
+      const [x, y] = [event.offsetX - press.x, event.offsetY - press.y], { row, col } = press;
+      press.moved ||= Math.hypot(x, y) >= NEAR;
       if (press.moved && mode === "move")
-        view = { ...view, row: press.view.row - (event.offsetY - press.y) / size(press.map), col: press.view.col - (event.offsetX - press.x) / size(press.map) };
+        view = { ...view, row: press.view.row - y / size(press.map), col: press.view.col - x / size(press.map) };
       else if (press.moved && mode === "rectangle")
-        trail = [[press.row, press.col], [press.row, found.col], [found.row, found.col], [found.row, press.col], [press.row, press.col]];
-      else if (press.moved) trail = [...(trail ?? [[press.row, press.col]]), [found.row, found.col]];
+        trail = [[row, col], [row, found.col], [found.row, found.col], [found.row, col], [row, col]];
+      else if (press.moved) trail = [...(trail ?? [[row, col]]), [found.row, found.col]];
     }
     later();
   });
@@ -434,11 +450,12 @@ function render({ model, el }) {
     press = trail = null;
     later();
   });
-  panels.addEventListener("pointerleave", () => {
-    if (press) return;
-    cursor = null;
-    later();
-  });
+  for (const left of ["pointerleave", "blur"])
+    panels.addEventListener(left, () => {
+      if (press) return;
+      cursor = null;
+      later();
+    });
   panels.addEventListener("wheel", (event) => {
     const found = at(event);
     if (!found || !panels.contains(document.activeElement)) return; // the page scrolls until the maps are in use
@@ -457,8 +474,10 @@ function render({ model, el }) {
     const step = steps[event.key];
     if (step) {
       const [row, col] = cursor ?? [Math.floor(view.row), Math.floor(view.col)];
-      cursor = [Math.max(0, Math.min(grid().rows - 1, row + step[0])), Math.max(0, Math.min(grid().cols - 1, col + step[1]))];
-      const values = maps.filter((map) => map.values && !map.figure.hidden).map((map) => `${map.name} ${number(valueAt(map, ...cursor))}`);
+      const within = (value, count) => Math.max(0, Math.min(count - 1, value));
+      cursor = [within(row + step[0], grid().rows), within(col + step[1], grid().cols)];
+      const seen = maps.filter((map) => map.values && !map.figure.hidden);
+      const values = seen.map((map) => `${map.name} ${number(valueAt(map, ...cursor))}`);
       said.textContent = `row ${cursor[0]}, column ${cursor[1]}: ${values.join(", ")}`;
     } else if (actions[event.key]) actions[event.key]();
     else return;
@@ -488,7 +507,13 @@ function render({ model, el }) {
     "change:plots": showPlots, "change:region": showRegion, "change:status": later, "msg:custom": patch,
   };
   for (const [name, action] of Object.entries(heard)) model.on(name, action);
-  const sizes = new ResizeObserver(measure);
+  const sizes = new ResizeObserver(() => {
+    measure();
+    // ipywidgets leaves the handles of its sliders without a name
+    for (const slider of el.closest(".widget-vbox")?.querySelectorAll(".widget-slider") ?? [])
+      for (const handle of slider.querySelectorAll("[role=slider]"))
+        handle.setAttribute("aria-label", slider.querySelector(".widget-label").textContent);
+  });
   renew();
   showScale();
   showRegion();

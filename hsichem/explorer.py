@@ -16,7 +16,7 @@ import traitlets as t
 
 from hsichem import answers, snapshot
 from hsichem.canvas import MapCanvas, Picture, State
-from hsichem.controls import make_controls
+from hsichem.controls import make_controls, read_places, write_places
 from hsichem.cube import Cube, InputError
 from hsichem.files import replacing
 from hsichem.layers import band_layer, component_maps, smoothed_map
@@ -58,7 +58,7 @@ class Explorer(widgets.VBox):
         self._listen()
         row = widgets.HBox([*self.controls.values()], layout={"flex_flow": "row wrap"})
         self.children = [row, self.canvas]
-        self.pins, self.polygon = [[int(n) for n in pin] for pin in pins], [[float(n) for n in at] for at in polygon]
+        self.pins, self.polygon = list(pins), list(polygon)
         for name in ("pins", "polygon"):
             t.link((self, name), (self.canvas, name))
             self._typed_in(name)
@@ -66,9 +66,14 @@ class Explorer(widgets.VBox):
         self.observe(self._load, "sample")
         self.observe(lambda _: self._tell({"spectra"}), "pins")
         self.observe(lambda _: self._tell({"spectra", "region"}), "polygon")
-        self.canvas.on_msg(lambda _, message, __: message.get("kind") == "settled" and self._tell(self._stale))
+        self.canvas.on_msg(lambda *_: self._catch_up())  # the browser has drawn, and nothing moved since
 
     # ---- what is shown
+
+    @property
+    def maps(self) -> dict[str, np.ndarray]:
+        """Name -> (rows, cols) map as it is shown."""
+        return {name: layer.values for name, layer in self._scene.layers.items() if not layer.photo}
 
     def _load(self, _=None):
         """Another sample: every layer anew, with the sliders where they are."""
@@ -92,13 +97,11 @@ class Explorer(widgets.VBox):
 
     def _live(self) -> dict:
         """Layer name -> what makes it from the slider; only the sliders that are there."""
-        makers = {"band": ("band", self._band), "components": ("PLS", self._pls)}
+        makers = {"band": ("band", lambda: band_layer(self._scene.cube, self.controls["band"].value))}
+        makers |= {"components": ("PLS", self._pls)}
         makers |= {"smoothing": ("PLS smoothed", self._smoothed), "weight": (BY_WEIGHT, self._of_weight)}
         there = self.controls.keys()
         return {name: make for key, (name, make) in makers.items() if key in there and name in self._scene.layers}
-
-    def _band(self):
-        return band_layer(self._scene.cube, self.controls["band"].value)
 
     def _pls(self):
         if self._by_components is None:
@@ -120,13 +123,13 @@ class Explorer(widgets.VBox):
     def _move(self, *names):
         """Make layers anew and send them alone; the answers follow when the browser has drawn them."""
         with self._lock:
-            live = self._live()
-            for name in names:
-                layer = self._scene.layers[name] = live[name]()
-                index, header, data = list(self._scene.layers).index(name), layer.header(name), layer.bytes()
-                # Changed in place: no message repeats the other maps, and a page that reloads gets these.
-                self.canvas.layers[index], self.canvas.images[index] = header, data
-                self.canvas.send({"kind": "layer", "index": index, "layer": header}, [data])
+            for name, make in self._live().items():
+                if name in names:
+                    layer = self._scene.layers[name] = make()
+                    index, header, data = list(self._scene.layers).index(name), layer.header(name), layer.bytes()
+                    # Changed in place: no message repeats the other maps, and a page that reloads gets these.
+                    self.canvas.layers[index], self.canvas.images[index] = header, data
+                    self.canvas.send({"kind": "layer", "index": index, "layer": header}, [data])
             self._changed({"region", "variogram"} | ({"spectra"} if "PLS" in names else set()))
 
     def _changed(self, parts):
@@ -143,25 +146,22 @@ class Explorer(widgets.VBox):
             if "spectra" in parts:
                 models = self._source.models
                 model = models[self.controls["components"].value - 1] if models else None
-                plots = answers.spectra_plots(scene.cube, self.pins, polygon, model) if scene.cube is not None else []
-                self._answers["spectra"] = plots
+                self._answers["spectra"] = answers.spectra_plots(scene.cube, self.pins, polygon, model)
             if "region" in parts:
                 self._in_region = answers.in_region(scene, polygon)
                 self._answers["region"] = [answers.histogram_plot(scene, self._in_region)]
             if "variogram" in parts:
                 name = self.controls["variogram"].value
-                self._answers["variogram"] = [answers.variogram_plot(name, scene.layers[name], scene.pitch_mm)]
+                layers = [scene.layers[name]] if name in scene.layers else []  # another sample may have other maps
+                self._answers["variogram"] = [answers.variogram_plot(name, each, scene.pitch_mm) for each in layers]
             self._stale = self._stale - set(parts)
             plots = [plot for part in PARTS for plot in self._answers[part]]
             rows = answers.region_rows(scene, self._in_region)
             text = answers.region_csv(scene, self._in_region, plots, polygon)
+            title = "The region" if polygon else "The whole sample"
             with self.canvas.hold_sync():
                 self.canvas.plots = plots
-                self.canvas.region = {
-                    "title": "The region" if polygon else "The whole sample",
-                    "rows": rows,
-                    "csv": text,
-                }
+                self.canvas.region = {"title": title, "rows": rows, "csv": text}
             if self._plain:
                 self.canvas.value = self._png()
 
@@ -179,15 +179,14 @@ class Explorer(widgets.VBox):
 
     def _typed_in(self, name):
         """Keep the text field and the places in step; what cannot be read is said in the status line."""
-        field, kind = self.controls[name], float if name == "polygon" else int
+        field = self.controls[name]
 
         def write(_=None):
-            field.value = "; ".join(f"{row:g}, {col:g}" for row, col in getattr(self, name))
+            field.value = write_places(getattr(self, name))
 
         def read(_):
             try:
-                places = [[kind(n) for n in place.split(",")] for place in field.value.split(";") if place.strip()]
-                setattr(self, name, places)
+                setattr(self, name, read_places(field.value))
                 self.canvas.status = ""
             except ValueError as error:
                 self.canvas.status = f"{field.description} not understood: {error}"
@@ -198,47 +197,54 @@ class Explorer(widgets.VBox):
 
     @t.validate("pins", "polygon")
     def _places(self, proposal):
-        places = proposal["value"]
-        if any(len(place) != 2 for place in places) or (proposal["trait"].name == "polygon" and 0 < len(places) < 3):
+        pins, places = proposal["trait"].name == "pins", proposal["value"]
+        if any(len(place) != 2 for place in places) or (not pins and 0 < len(places) < 3):
             raise InputError(f"{places}; expected (row, column) each, and three or more for a region.")
-        if proposal["trait"].name == "pins":
-            rows, cols = self._scene.mask.shape
-            if outside := [place for place in places if not (0 <= place[0] < rows and 0 <= place[1] < cols)]:
-                raise InputError(f"pixel {outside[0]} is outside the image of {rows} rows and {cols} columns.")
-        return [list(place) for place in places]
+        rows, cols = self._scene.mask.shape
+        for row, col in places if pins else ():
+            if not (0 <= row < rows and 0 <= col < cols):
+                raise InputError(f"pixel {row}, {col} is outside the image of {rows} rows and {cols} columns.")
+        return [[int(n) if pins else float(n) for n in place] for place in places]
+
+    def _catch_up(self):
+        with self._lock:
+            if self._stale:
+                self._tell(self._stale)
+
+    def region_values(self) -> dict[str, np.ndarray]:
+        """Name -> (n,) values of each map in the region, or in the whole sample where there is none."""
+        with self._lock:
+            self._catch_up()
+            return self._in_region
 
     # ---- without a kernel
 
     def figure(self):
         """A matplotlib Figure of what is shown, for print."""
         with self._lock:
-            self._tell(self._stale)
+            self._catch_up()
             canvas = self.canvas
             return snapshot.static_figure(self._scene, canvas.limits, self.pins, self.polygon, canvas.plots)
 
     def save_html(self, path) -> Path:
         """One HTML page of this sample that hovers, zooms and pins without a kernel and without a network."""
         with self._lock:
-            self._tell(self._stale)
+            self._catch_up()
             return snapshot.write_page(path, {name: getattr(self.canvas, name) for name in State.class_trait_names()})
 
     def save_csv(self, path) -> Path:
         """The region's table, as the button saves it: quantity, of, at, value, unit."""
         with self._lock:
-            self._tell(self._stale)
+            self._catch_up()
             with replacing(path) as part:
                 part.write_text(self.canvas.region["csv"], encoding="utf-8")
             return Path(path)
 
     def _png(self) -> bytes:
         file = io.BytesIO()
-        snapshot.static_figure(self._scene, self.canvas.limits, self.pins, self.polygon, self.canvas.plots).savefig(
-            file, format="png"
-        )
+        self.figure().savefig(file, format="png")
         return file.getvalue()
 
     def _repr_mimebundle_(self, **kwargs):
-        bundle = super()._repr_mimebundle_(**kwargs)
-        with self._lock:
-            self._tell(self._stale)
-            return bundle | {"image/png": base64.b64encode(self._png()).decode()}
+        picture = base64.b64encode(self._png()).decode()
+        return super()._repr_mimebundle_(**kwargs) | {"image/png": picture}

@@ -10,6 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import Normal, Stroke
 
 from hsichem.answers import COLOURS
 from hsichem.files import replacing
@@ -42,48 +43,65 @@ def coloured(layer, limits) -> np.ndarray:
 def static_figure(scene, limits, pins, polygon, plots) -> Figure:
     """The maps with pins and region, and the plots beneath.
 
-    A Figure of its own, without pyplot, so it can be drawn on any thread.
+    A Figure of its own, without pyplot, so it can be drawn on any thread. All maps share one Axes: each further one
+    takes a twentieth of a second, which one waits for whenever a notebook shows the explorer.
     """
+    height, width = scene.mask.shape
     map_rows, plot_rows = -(-len(scene.layers) // COLUMNS), -(-len(plots) // 2)
-    tall = [map_rows * (min(2.2 * scene.mask.shape[0] / scene.mask.shape[1], 4) + 0.6) + 0.6, 2.6 * plot_rows]
+    scale = 10.6 / (1.05 * COLUMNS * width)  # inches for a pixel
+    space = 0.75 / scale  # pixels for the titles above each map
+    tall = [map_rows * (height + space) * scale + 0.8, 2.6 * plot_rows]
     fig = Figure(figsize=(11, sum(tall)), dpi=80, facecolor="white")
     upper, lower = fig.subfigures(2, 1, height_ratios=tall)
-    place = {"left": 0.01, "right": 0.99, "top": 1 - 0.6 / tall[0], "bottom": 0.7 / tall[0], "wspace": 0.05}
-    axes = upper.subplots(map_rows, COLUMNS, squeeze=False, gridspec_kw=place | {"hspace": 0.3}).ravel()
-    for ax in axes:
-        ax.set_axis_off()
-    for ax, (name, layer) in zip(axes, scene.layers.items(), strict=False):
-        rows, cols = (n * layer.step for n in layer.values.shape[:2])
-        ax.add_patch(Rectangle((0, 0), *scene.mask.shape[::-1], color=BACKGROUND, zorder=0))
-        ax.imshow(coloured(layer, limits), extent=(0, cols, rows, 0), interpolation="nearest", zorder=1)
-        ax.set(xlim=(0, scene.mask.shape[1]), ylim=(scene.mask.shape[0], 0))
-        own = f"{layer.scale[0]:.3g} to {layer.scale[1]:.3g} {layer.unit}" if layer.scale else ""
-        ax.set_title("\n".join(filter(None, [name, layer.note, own])), fontsize=9)
-        for k, (row, col) in enumerate(pins):
-            ax.plot(col + 0.5, row + 0.5, "o", mfc="none", mec=COLOURS[k % len(COLOURS)], mew=2, ms=8)
-            ax.annotate(k + 1, (col + 0.5, row + 0.5), (5, 5), textcoords="offset points", fontsize=8, color="white")
-        if len(polygon):
-            corners = np.array([*polygon, polygon[0]])
-            ax.plot(corners[:, 1], corners[:, 0], color="black", lw=3)
-            ax.plot(corners[:, 1], corners[:, 0], color="white", lw=1.2)
+    ax = upper.add_axes((0.02, 0.8 / tall[0], 0.96, 1 - 0.8 / tall[0]))
+    for k, (name, layer) in enumerate(scene.layers.items()):
+        corner = (k // COLUMNS * (height + space) + space, k % COLUMNS * 1.05 * width)
+        _draw_map(ax, name, layer, corner, scene.mask.shape, limits, pins, polygon)
+    ax.set(xlim=(0, 1.05 * COLUMNS * width), ylim=(map_rows * (height + space), 0), aspect="equal")
+    ax.set_axis_off()
     if scene.pitch_mm:
-        mm = round_length(scene.mask.shape[1] * scene.pitch_mm / 3)
-        axes[0].plot([1, 1 + mm / scene.pitch_mm], [scene.mask.shape[0] * 1.03] * 2, "k", lw=3, clip_on=False)
-        axes[0].annotate(f"{mm:g} mm", (1, scene.mask.shape[0] * 1.05), va="top", fontsize=8, annotation_clip=False)
-    scale = ScalarMappable(Normalize(*limits), MAP_COLOURS)
+        mm = round_length(width * scene.pitch_mm / 3)
+        ax.plot([2, 2 + mm / scene.pitch_mm], [space + height * 1.02] * 2, "k", lw=3, clip_on=False)
+        ax.annotate(f"{mm:g} mm", (2, space + height * 1.04), va="top", fontsize=8, annotation_clip=False)
     bar = upper.add_axes((0.3, 0.5 / tall[0], 0.4, 0.12 / tall[0]))
-    fig.colorbar(scale, cax=bar, orientation="horizontal", extend="both", extendrect=True)
+    colours = ScalarMappable(Normalize(*limits), MAP_COLOURS)
+    fig.colorbar(colours, cax=bar, orientation="horizontal", extend="both", extendrect=True)
     bar.set_xlabel("% w/w (outer colours: below 0 and above 100)", fontsize=9)
     place = {"left": 0.07, "right": 0.98, "top": 0.93, "bottom": 0.1, "hspace": 0.55, "wspace": 0.2}
-    axes = lower.subplots(plot_rows, 2, squeeze=False, gridspec_kw=place).flat if plots else ()
+    axes = lower.subplots(plot_rows, 2, squeeze=False, gridspec_kw=place).ravel() if plots else ()
     for ax, plot in zip(axes, plots, strict=False):
         _draw_plot(ax, plot)
+    for ax in axes[len(plots) :]:
+        ax.set_axis_off()
     return fig
+
+
+def _draw_map(ax, name, layer, corner, shape, limits, pins, polygon):
+    """A map with its upper left corner at (row, col) of the Axes."""
+    top, left = corner
+    rows, cols = (n * layer.step for n in layer.values.shape[:2])
+    ax.add_patch(Rectangle((left, top), shape[1], shape[0], color=BACKGROUND, zorder=0))
+    extent = (left, left + cols, top + rows, top)
+    ax.imshow(coloured(layer, limits), extent=extent, interpolation="nearest", zorder=1)
+    own = f"{layer.scale[0]:.3g} to {layer.scale[1]:.3g} {layer.unit}" if layer.scale else ""
+    title = "\n".join(filter(None, [name, layer.note, own]))
+    ax.annotate(title, (left + shape[1] / 2, top), (0, 3), textcoords="offset points", ha="center", fontsize=9)
+    for k, (row, col) in enumerate(pins):
+        at = (left + col + 0.5, top + row + 0.5)
+        ax.plot(*at, "o", mfc="none", mec=COLOURS[k % len(COLOURS)], mew=2, ms=8)
+        outlined = [Stroke(linewidth=2, foreground="black"), Normal()]
+        look = {"color": "white", "weight": "bold", "fontsize": 9, "path_effects": outlined}
+        ax.annotate(k + 1, at, (5, 4), textcoords="offset points", **look)
+    if len(polygon):
+        corners = np.add([*polygon, polygon[0]], corner)
+        ax.plot(corners[:, 1], corners[:, 0], color="black", lw=3)
+        ax.plot(corners[:, 1], corners[:, 0], color="white", lw=1.2)
 
 
 def _draw_plot(ax, plot):
     for line in plot["series"]:
-        look = {"marker": "o", "ms": 3, "ls": ""} if line.get("dots") else {"ls": "--" if line.get("dash") else "-"}
+        dash = {"5 3": "--", "1 2": ":"}.get(line.get("dash"), "-")
+        look = {"marker": "o", "ms": 3, "ls": ""} if line.get("dots") else {"ls": dash}
         ax.plot(line["x"], line["y"], color=line.get("colour", "black"), label=line["name"], **look)
     for low, high in plot["shaded"]:
         ax.axvspan(low, high, color=ORANGE, alpha=0.3, lw=0)

@@ -205,7 +205,7 @@ def test_a_map_too_small_for_a_variogram_says_so():
 
 def test_places_that_cannot_be():
     cube = small_cube()
-    with pytest.raises(InputError, match=r"pixel \[20, 0\] is outside the image of 20 rows"):
+    with pytest.raises(InputError, match=r"pixel 20, 0 is outside the image of 20 rows"):
         explore(small_maps(cube), cube, pins=[(20, 0)])
     with pytest.raises(InputError, match="three or more"):
         explore(small_maps(cube), cube, polygon=[(1, 1), (2, 2)])
