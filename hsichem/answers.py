@@ -69,7 +69,8 @@ def spectra_plots(cube: Cube | None, pins, polygon, model=None) -> list[dict]:
     if model is None:
         return plots
     title, vector = f"Regression vector, {model.n_components} components", _line("b", nm, model.coefficients)
-    plots.append(labels | {"title": title, "ylabel": "% w/w per reflectance", "summary": title, "series": [vector]})
+    unit = f"% w/w per {'reflectance' if model.preprocessing is None else model.preprocessing}"
+    plots.append(labels | {"title": title, "ylabel": unit, "summary": title, "series": [vector]})
     if pins:
         driving = driving_bands(model, cube.values[tuple(pins[-1])], mean)
         shaded = _intervals(nm, driving)

@@ -19,7 +19,7 @@ from hsichem.canvas import MapCanvas, Picture, State
 from hsichem.controls import make_controls, read_places, write_places
 from hsichem.cube import Cube, InputError
 from hsichem.files import replacing
-from hsichem.layers import band_layer, component_maps, smoothed_map
+from hsichem.layers import band_layer, component_maps, smoothed_prediction
 from hsichem.sources import open_source
 
 WEIGHT, BY_WEIGHT = "U-Net weight ", "U-Net by weight"
@@ -106,15 +106,17 @@ class Explorer(widgets.VBox):
     def _pls(self):
         if self._by_components is None:
             self._by_components = component_maps(self._scene.cube, self._source.models)
-        values = np.full(self._scene.mask.shape, np.nan, np.float32)
         count = self.controls["components"].value
-        values[self._scene.mask] = self._by_components[count - 1]
+        values = np.ascontiguousarray(self._by_components[:, :, count - 1])
         return replace(self._scene.layers["PLS"], values=values, note=f"{count} components")
 
     def _smoothed(self):
-        width = self.controls["smoothing"].value
-        values = smoothed_map(self._scene.layers["PLS"].values, self._scene.mask, width)
+        width, model = self.controls["smoothing"].value, self._model()
+        values = smoothed_prediction(model, self._scene.cube, self._scene.layers["PLS"].values, width)
         return replace(self._scene.layers["PLS smoothed"], values=values, note=f"{width:g} pixels")
+
+    def _model(self):
+        return self._source.models[self.controls["components"].value - 1] if self._source.models else None
 
     def _of_weight(self):
         weight = self.controls["weight"].value if "weight" in self.controls else next(iter(self._by_weight))
@@ -144,9 +146,7 @@ class Explorer(widgets.VBox):
         with self._lock:
             scene, polygon = self._scene, self.polygon
             if "spectra" in parts:
-                models = self._source.models
-                model = models[self.controls["components"].value - 1] if models else None
-                self._answers["spectra"] = answers.spectra_plots(scene.cube, self.pins, polygon, model)
+                self._answers["spectra"] = answers.spectra_plots(scene.cube, self.pins, polygon, self._model())
             if "region" in parts:
                 self._in_region = answers.in_region(scene, polygon)
                 self._answers["region"] = [answers.histogram_plot(scene, self._in_region)]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hsichem.cube import Cube, InputError
-from hsichem.pls import PIXELS_AT_ONCE
+from hsichem.pls import per_pixel
 from hsichem.preprocess import smooth
 
 RED_GREEN_BLUE = (640, 550, 460)  # nm
@@ -107,25 +107,29 @@ def false_colour(cube: Cube) -> Layer:
 
 
 def component_maps(cube: Cube, models) -> np.ndarray:
-    """(components, foreground pixels) float32: the maps of 1, 2, ... components, one pass over the pixels.
+    """(rows, cols, components) float32: the maps of 1, 2, ... components, one pass over the pixels.
 
     models: PLSModel of 1, 2, ... components, fitted on the same spectra. Each component adds its part to the map
     before, so all maps are one running sum.
     """
     parts = np.diff([model.coefficients for model in models], axis=0, prepend=0)  # (components, bands)
-    intercepts = np.array([model.intercept for model in models])[:, None]
-    pixels = cube.values[cube.foreground]
-    blocks = np.array_split(pixels, range(PIXELS_AT_ONCE, len(pixels), PIXELS_AT_ONCE))
-    sums = [np.cumsum(parts @ models[0].pipeline.transform(block.astype(np.float64)).T, axis=0) for block in blocks]
-    return np.float32(np.concatenate(sums, axis=1) + intercepts)
+    intercepts = np.array([model.intercept for model in models])
+
+    def sums(spectra):
+        return np.cumsum(models[0].preprocessed(spectra) @ parts.T, axis=1) + intercepts
+
+    return per_pixel(cube, sums, intercepts.shape)
 
 
-def smoothed_map(values, mask, sigma: float) -> np.ndarray:
-    """The map (rows, cols) after a Gaussian filter of sigma pixels within the mask.
+def smoothed_prediction(model, cube: Cube, values, sigma: float) -> np.ndarray:
+    """(rows, cols) float32: the model's map of the image after a Gaussian filter of sigma pixels within the sample.
 
-    A PLS map without preprocessing is linear in the image: this is the map of the smoothed image, at once.
+    values: its map of the image as it is. Without preprocessing the model is linear, so filtering that map gives the
+    same at once; with preprocessing the image itself must be filtered.
     """
     if sigma == 0:
         return values
-    one_band = Cube(np.nan_to_num(values)[:, :, None], [1.0], mask)
-    return np.where(mask, smooth(one_band, sigma).values[:, :, 0], np.nan).astype(np.float32)
+    if model.preprocessing is not None:
+        return model.predict_map(smooth(cube, sigma))
+    one_band = Cube(np.nan_to_num(values)[:, :, None], [1.0], cube.foreground)
+    return np.where(cube.foreground, smooth(one_band, sigma).values[:, :, 0], np.nan).astype(np.float32)

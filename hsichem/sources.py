@@ -3,6 +3,7 @@
 import numpy as np
 
 from hsichem import data
+from hsichem.calibration import called
 from hsichem.cube import Cube, InputError
 from hsichem.layers import (
     OWN_SCALE,
@@ -11,7 +12,7 @@ from hsichem.layers import (
     coarse,
     false_colour,
     map_layer,
-    smoothed_map,
+    smoothed_prediction,
     step_of,
 )
 from hsichem.pls import fit_pls
@@ -82,7 +83,8 @@ class RunSource:
         fit_on = [sample for sample in self.images.samples if sample.split > 0]
         spectra = np.array([self.images.cube(sample).mean_spectrum() for sample in fit_on])
         y, folds = [s.references[self.response] for s in fit_on], [s.split for s in fit_on]
-        options = {"preprocessing": pls.get("preprocessing")}
+        steps = pls.get("preprocessing", called(None))
+        options = {"preprocessing": None if steps == called(None) else steps}
         most = min(MOST_COMPONENTS, len(y) - 1, spectra.shape[1])
         self.models = tuple(fit_pls(spectra, y, n_components=a, **options) for a in range(1, most + 1))
         chosen = pls.get("components") or fit_pls(spectra, y, folds, seed=run["seed"], **options).n_components
@@ -97,9 +99,10 @@ class RunSource:
         layers = {"image": false_colour(whole), "band": band_layer(cube, len(cube.wavelengths) // 2)}
         if (truth := sample.truth()) is not None:
             layers["truth"] = map_layer("truth", np.where(mask, truth, np.nan), full)
-        fitted = self.models[self.components - 1].predict_map(cube)
+        model = self.models[self.components - 1]
+        fitted = model.predict_map(cube)
         layers["PLS"] = map_layer("PLS", fitted, full, f"{self.components} components")
-        smoothed = smoothed_map(fitted, mask, self.smoothing)
+        smoothed = smoothed_prediction(model, cube, fitted, self.smoothing)
         layers["PLS smoothed"] = map_layer("PLS smoothed", smoothed, full, f"{self.smoothing:g} pixels")
         saved = {
             display_name(path.parent.name): np.load(path, allow_pickle=False)

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from hsichem import Cube, InputError, answers, explorer, snapshot
 from hsichem.explorer import explore
-from hsichem.layers import band_layer, component_maps, false_colour, map_layer, smoothed_map, step_of
+from hsichem.layers import band_layer, component_maps, false_colour, map_layer, smoothed_prediction, step_of
 from hsichem.pls import fit_pls
 from hsichem.preprocess import smooth
 from hsichem.results import Results
@@ -45,25 +45,26 @@ def models(cube, count=5, preprocessing=None):
 
 @pytest.mark.parametrize("preprocessing", [None, "absorbance+snv"])
 def test_the_running_sum_gives_each_models_own_map(preprocessing, monkeypatch):
-    monkeypatch.setattr("hsichem.layers.PIXELS_AT_ONCE", 50)  # several blocks
+    monkeypatch.setattr("hsichem.pls.PIXELS_AT_ONCE", 50)  # several blocks
     cube = small_cube()
     fitted = models(cube, preprocessing=preprocessing)
     found = component_maps(cube, fitted)
-    for each, values in zip(fitted, found, strict=True):
-        assert_allclose(values, each.predict_map(cube)[cube.mask], rtol=0, atol=1e-3)
+    for k, each in enumerate(fitted):
+        assert_allclose(found[:, :, k], each.predict_map(cube), rtol=0, atol=1e-3)
 
 
-def test_smoothing_a_map_is_mapping_the_smoothed_image():
+@pytest.mark.parametrize("preprocessing", [None, "snv"])
+def test_smoothing_maps_the_smoothed_image(preprocessing):
     cube = small_cube()
-    model = models(cube)[2]
-    expected = model.predict_map(smooth(cube, 1.3))
-    assert_allclose(smoothed_map(model.predict_map(cube), cube.mask, 1.3), expected, atol=1e-3)
+    model = models(cube, preprocessing=preprocessing)[2]
+    found = smoothed_prediction(model, cube, model.predict_map(cube), 1.3)
+    assert_allclose(found, model.predict_map(smooth(cube, 1.3)), atol=1e-3)
 
 
 def test_no_smoothing_leaves_the_map():
     cube = small_cube()
     values = small_maps(cube)["PLS"]
-    assert_array_equal(smoothed_map(values, cube.mask, 0.0), values)
+    assert_array_equal(smoothed_prediction(models(cube)[2], cube, values, 0.0), values)
 
 
 @pytest.mark.parametrize(
@@ -374,3 +375,18 @@ def test_a_networks_map_ends_where_the_sample_ends(run):
 def test_a_band_keeps_its_numbers():
     cube = small_cube()
     assert_array_equal(band_layer(cube, 4).values, cube.values[:, :, 4])
+
+
+def test_pls_is_fitted_as_the_run_fitted_it(run, tmp_path):
+    _, source, name = run
+    fit_on = [sample for sample in source.images.samples if sample.split > 0]
+    spectra = [source.images.cube(sample).mean_spectrum() for sample in fit_on]
+    model = fit_pls(spectra, [s.references["fat"] for s in fit_on], n_components=4, preprocessing="absorbance+snv")
+    saved = model.predict_map(source.images.cube(source.samples[name]))
+    results = Results(tmp_path)
+    results.save("settings", {"dataset": "phantom-belly", "preset": "lesson", "seed": 0})
+    results.save("02_pls_maps", {"components": 4, "preprocessing": "absorbance+snv"})
+    results.save_map("PLS", name, saved)
+    scene = RunSource(results).scene(name)
+    assert_array_equal(scene.layers["PLS"].values, saved)
+    assert "PLS as saved" not in scene.layers
