@@ -108,11 +108,13 @@ def histogram_plot(scene: Scene, values: dict) -> dict:
     """The share of pixels over the value, for every map on the shared scale."""
     shared = {name: v for name, v in values.items() if scene.layers[name].scale is None and v.size}
     spread = [edge for v in shared.values() for edge in (v.min(), v.max())] or [0, 1]
-    edges = np.linspace(min(spread), max(max(spread), min(spread) + 1e-6), 41)
+    limits = min(spread), max(max(spread), min(spread) + 1e-6)
     series = []
     for k, (name, v) in enumerate(shared.items()):
-        share = 100 * np.histogram(v, edges)[0] / v.size
-        series.append(_line(name, (edges[1:] + edges[:-1]) / 2, share, colour=COLOURS[k % len(COLOURS)]))
+        counts, edges = np.histogram(v, 40, limits)
+        series.append(
+            _line(name, (edges[1:] + edges[:-1]) / 2, 100 * counts / v.size, colour=COLOURS[k % len(COLOURS)])
+        )
     told = "; ".join(f"{name}: mean {v.mean():.1f}, SD {v.std():.1f}" for name, v in shared.items())
     labels = {"xlabel": "value (% w/w)", "ylabel": "pixels (%)", "shaded": []}
     return labels | {"title": "Histogram of the region", "summary": f"Histogram. {told}.", "series": series}

@@ -7,6 +7,7 @@
 const NEAR = 4; // CSS pixels: a press that moves less is a click, and a click this near a pin removes it
 const TALLEST = 420; // CSS pixels of one map
 const FULL = 100; // % w/w: above it, and below 0, no concentration exists
+const SETTLED = 300; // ms without a new map, then plots and tables follow: they must not hold up the next step
 const HELP =
   "Arrow keys move the cursor (with Shift ten pixels), Enter pins it, Delete removes the last pin, " +
   "plus and minus zoom, 0 shows all. Drag to move, or draw a lasso or a rectangle.";
@@ -279,7 +280,7 @@ function render({ model, el }) {
       fresh = false;
       root.dataset.drawn = ++drawn; // tests and benchmark wait for it
       clearTimeout(draw.settle);
-      draw.settle = setTimeout(() => model.send({ kind: "settled" }), 100); // time for what is slow
+      draw.settle = setTimeout(() => model.send({ kind: "settled" }), SETTLED);
     }
   }
 
