@@ -74,7 +74,7 @@ def show_maps(maps, masks=None, limits=(0, 100), label="fat", unit="% w/w", pitc
             ax.set(xlim=(-full[1] / 2, full[1] / 2), ylim=(full[0] / 2, -full[0] / 2))
         ax.set_title(title)
     if known:
-        bar = _round_length(full[1] / 3)
+        bar = round_length(full[1] / 3)
         place = {"bbox_to_anchor": (0, 0), "bbox_transform": axes[0, 0].transAxes, "loc": "upper left"}
         axes[0, 0].add_artist(
             AnchoredSizeBar(axes[0, 0].transData, bar, f"{bar:g} mm", frameon=False, size_vertical=bar / 20, **place)
@@ -135,7 +135,7 @@ def _per_title(value, titles):
     return value if isinstance(value, dict) else dict.fromkeys(titles, value)
 
 
-def _round_length(most):
+def round_length(most):
     """The largest of 1, 2, 5 times a power of ten that is not above `most`."""
     power = 10 ** np.floor(np.log10(most))
     return float(power * max(n for n in (1, 2, 5) if n * power <= most))

@@ -14,7 +14,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-CONDA_NAMES = {"matplotlib-base": "matplotlib", "pytorch": "torch"}
+CONDA_NAMES = {"matplotlib-base": "matplotlib", "playwright-python": "playwright", "pytorch": "torch"}
 HEAVY = ["matplotlib", "papermill", "scipy", "sklearn", "torch"]
 
 
@@ -97,7 +97,9 @@ def test_the_wheel_holds_what_the_commands_read(tmp_path):
     notebooks = [path.relative_to(ROOT).as_posix() for path in (ROOT / "notebooks").rglob("*.ipynb")]
     tables = [path.name for path in (ROOT / "hsichem" / "tables").glob("*.csv")]
     assert notebooks and tables
-    wanted = {f"hsichem/{name}" for name in ["data_manifest.yaml", "report.css", *notebooks]}
+    wanted = {
+        f"hsichem/{name}" for name in ["data_manifest.yaml", "explorer.css", "explorer.js", "report.css", *notebooks]
+    }
     assert wanted | {f"hsichem/tables/{name}" for name in tables} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if not name.startswith("hsichem")]
