@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from spectral import get_rgb
 
 from hsichem.cube import Cube, InputError
 from hsichem.pls import per_pixel
@@ -99,9 +100,7 @@ def false_colour(cube: Cube) -> Layer:
         RED_GREEN_BLUE if low <= RED_GREEN_BLUE[2] and high >= RED_GREEN_BLUE[0] else np.linspace(high, low, 5)[1:4]
     )
     bands = [int(np.abs(cube.wavelengths - nm).argmin()) for nm in wanted]
-    chosen = cube.values[:, :, bands]
-    dark, bright = np.percentile(chosen, (1, 99), axis=(0, 1))
-    stretched = np.clip((chosen - dark) / np.maximum(bright - dark, 1e-9), 0, 1)
+    stretched = get_rgb(cube.values, bands, stretch=(0.01, 0.99), stretch_all=True)  # 0-1, each band by itself
     note = ", ".join(f"{cube.wavelengths[band]:.0f}" for band in bands) + " nm"
     return Layer((255 * stretched).astype(np.uint8), "", 1, None, note)
 
