@@ -13,7 +13,7 @@ from scipy.io import loadmat
 
 from hsichem import envi
 from hsichem.cube import Cube, InputError
-from hsichem.preprocess import foreground_mask
+from hsichem.masks import foreground_mask
 
 
 @dataclass(frozen=True)
