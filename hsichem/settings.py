@@ -45,10 +45,11 @@ RULES = {
     "smoothing": (lambda v: isinstance(v, int | float) and not isinstance(v, bool) and v > 0, "a width above 0 pixels"),
     "preprocessing": (lambda v: v is None or isinstance(v, str), "steps joined by +, or None"),
     "epochs": whole(1),
+    "sweep_epochs": whole(1),
     "smoothness": (lambda v: isinstance(v, int | float) and not isinstance(v, bool) and v >= 0, "a weight from 0 up"),
     "variant": one_of("published", "corrected"),
     "precision": one_of("float32", "bfloat16"),
-    "variogram_model": one_of("exponential", "spherical", "gaussian"),
+    "variogram_model": one_of("exponential", "spherical", "gaussian", "matern"),
     "max_lag": (lambda v: v is None or whole(8)[0](v), "a whole number of pixels from 8 up, or None"),
 }
 
