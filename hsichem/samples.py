@@ -99,7 +99,7 @@ def specim_fx10(folder: Path, references: dict) -> list[Sample]:
 
 def _load_capture(folder: Path) -> Cube:
     cube = envi.read_capture(folder)
-    return dataclasses.replace(cube, mask=foreground_mask(cube))
+    return dataclasses.replace(cube, mask=foreground_mask(cube) & cube.foreground)
 
 
 def _load_cube(folder: Path) -> Cube:
