@@ -114,7 +114,7 @@ BOMB = "a: &b0 {x: 1}\n" + "".join(f"b{k}: &b{k + 1} {{<<: [*b{k}, *b{k}]}}\n" f
     ],
     ids=["merges", "itself", "deep", "number", "merge", "path", "long"],
 )
-@pytest.mark.parametrize("loader", {yaml.SafeLoader, manifest.LOADER})
+@pytest.mark.parametrize("loader", sorted({yaml.SafeLoader, manifest.LOADER}, key=str))
 def test_a_manifest_meant_to_harm_is_refused(tmp_path, monkeypatch, text, message, loader):
     monkeypatch.setattr(manifest, "LOADER", loader)
     with pytest.raises(InputError, match=r"m\.yaml") as error:
