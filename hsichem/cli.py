@@ -1,4 +1,4 @@
-"""The commands: run, report, and data (list, make, fetch, verify)."""
+"""The commands: run, report, and data (list, make, fetch, verify, check, add)."""
 
 import ast
 import time
@@ -47,10 +47,15 @@ def parse_value(text: str):
 def _check_suitable(images):
     """Raises InputError for a data set that the notebooks cannot use."""
     splits = {sample.split for sample in images.samples}
-    if images.samples[0].truth() is None or not {0, 1, 2} <= splits:
+    if not {0, 1, 2} <= splits:
         raise InputError(
-            f"{images.name}: {len(images.samples)} images in splits {sorted(splits)}; the notebooks need truth maps, "
-            "a test set (0) and two or more folds (1 to 5). Choose phantom-belly or mineral-mixtures."
+            f"{images.name}: {len(images.samples)} images in splits {sorted(splits)}; the notebooks need a test "
+            "set (0) and two or more folds (1 to 5). Choose phantom-belly, mineral-mixtures or a folder of your own."
+        )
+    if images.samples[0].truth() is None:
+        raise InputError(
+            f"{images.name} has no truth maps, with which notebooks 02 to 04 compare. Open 01_preprocessing, or any "
+            f"notebook up to that comparison, with dataset = {images.name!r}."
         )
 
 
@@ -98,7 +103,7 @@ def report(folder):
 
 @main.group("data")
 def data_group():
-    """The data sets: list, make, fetch, verify."""
+    """The data sets: list, make, fetch, verify; your own: check, add."""
 
 
 @data_group.command("list")
@@ -132,3 +137,39 @@ def verify(name):
     if problems := [f"{each}: {problem}" for each in names for problem in data.verify(each)]:
         raise _stop("\n".join(problems), 1)
     click.echo(f"as the manifest says: {', '.join(names) or 'nothing is there yet'}")
+
+
+def _own(command):
+    """The argument and options of the commands for a user's own folder."""
+    options = [
+        click.argument("folder", type=click.Path(path_type=Path)),
+        click.option("--response", help="The column to predict.  [default: the first]"),
+        click.option("--unit", help="Of the response, if its heading does not state it: '% w/w'."),
+        click.option("--mask", default="brightness", show_default=True, help="Or pca, a wavelength in nm, none."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@data_group.command()
+@_own
+def check(folder, response, unit, mask):
+    """List what is in FOLDER, captures and references.csv or .xlsx, and every problem with it."""
+    from hsichem.folder_check import check_folder
+
+    findings = check_folder(folder, response, unit, parse_value(mask))
+    click.echo("\n".join(findings.found))
+    if findings.problems:
+        listed = "\n".join(f"{number:3}. {problem}" for number, problem in enumerate(findings.problems, start=1))
+        raise _stop(f"{len(findings.problems)} problems\n{listed}", 1)
+    click.echo("no problems")
+
+
+@data_group.command()
+@_own
+@click.option("--name", required=True, help="Under which it is opened from now on.")
+def add(folder, response, unit, mask, name):
+    """Make FOLDER a data set: `hsichem run --dataset NAME`, and any notebook."""
+    entry = data.add(folder, name, response, unit, parse_value(mask))
+    click.echo(f"{name}: {entry['response']} ({entry['references'][entry['response']]}). {entry['splits']}")
