@@ -166,3 +166,11 @@ def test_an_entry_edited_by_hand_is_checked(folder, tmp_path, old, new, message)
     with pytest.raises(InputError, match=r"my-meat\.yaml") as error:
         data.open_dataset("phantom-belly")
     assert message in str(error.value)
+
+
+def test_an_entry_cannot_take_the_name_of_a_set_of_the_kit(folder, tmp_path):
+    data.add(folder, "my-meat")
+    path = tmp_path / "cache" / "own" / "my-meat.yaml"
+    path.with_name("tecator.yaml").write_text(path.read_text().replace("my-meat:", "tecator:", 1))
+    with pytest.raises(InputError, match=r"tecator\.yaml: .* a name that no data set of the kit has"):
+        data.open_dataset("tecator")
