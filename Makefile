@@ -23,10 +23,10 @@ lint: $(VENV)/.installed-test ## check style and format only
 lab: $(VENV)/.installed ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
-notebooks: $(VENV)/.installed-test ## execute the notebooks in place (preset lesson) and clean them, before a commit
+notebooks: $(VENV)/.installed-test ## execute the notebooks in place (preset lesson, one thread) and clean them, before a commit
 	rm -rf notebooks/results/phantom-belly-lesson-seed0
-	for path in notebooks/*.ipynb notebooks/solutions/*.ipynb; do TQDM_DISABLE=1 JUPYTER_PATH=$(VENV)/share/jupyter \
-	  $(BIN)/python -m papermill --cwd notebooks $$path $$path || exit 1; done
+	for path in notebooks/*.ipynb notebooks/solutions/*.ipynb; do TQDM_DISABLE=1 OMP_NUM_THREADS=1 \
+	  JUPYTER_PATH=$(VENV)/share/jupyter $(BIN)/python -m papermill --cwd notebooks $$path $$path || exit 1; done
 	$(BIN)/nbstripout --keep-output --keep-count \
 	  --extra-keys "metadata.papermill cell.metadata.papermill cell.metadata.execution" \
 	  notebooks/*.ipynb notebooks/solutions/*.ipynb
