@@ -1,4 +1,4 @@
-"""The commands: run, report, and data (list, make, fetch, verify)."""
+"""The commands: run, report, and data (list, make, fetch, verify, check, add)."""
 
 import ast
 import time
@@ -98,7 +98,7 @@ def report(folder):
 
 @main.group("data")
 def data_group():
-    """The data sets: list, make, fetch, verify."""
+    """The data sets: list, make, fetch, verify; your own: check, add."""
 
 
 @data_group.command("list")
@@ -132,3 +132,39 @@ def verify(name):
     if problems := [f"{each}: {problem}" for each in names for problem in data.verify(each)]:
         raise _stop("\n".join(problems), 1)
     click.echo(f"as the manifest says: {', '.join(names) or 'nothing is there yet'}")
+
+
+def _own(command):
+    """The argument and options of the commands for a user's own folder."""
+    options = [
+        click.argument("folder", type=click.Path(path_type=Path)),
+        click.option("--response", help="The column to predict.  [default: the first]"),
+        click.option("--unit", help="Of the response, if its heading does not state it: '% w/w'."),
+        click.option("--mask", default="brightness", show_default=True, help="Or pca, a wavelength in nm, none."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@data_group.command()
+@_own
+def check(folder, response, unit, mask):
+    """List what is in FOLDER, captures and references.csv or .xlsx, and every problem with it."""
+    from hsichem.folder_check import check_folder
+
+    findings = check_folder(folder, response, unit, parse_value(mask))
+    click.echo("\n".join(findings.found))
+    if findings.problems:
+        listed = "\n".join(f"{number:3}. {problem}" for number, problem in enumerate(findings.problems, start=1))
+        raise _stop(f"{len(findings.problems)} problems\n{listed}", 1)
+    click.echo("no problems")
+
+
+@data_group.command()
+@_own
+@click.option("--name", required=True, help="Under which it is opened from now on.")
+def add(folder, response, unit, mask, name):
+    """Make FOLDER a data set: `hsichem run --dataset NAME`, and any notebook."""
+    entry = data.add(folder, name, response, unit, parse_value(mask))
+    click.echo(f"{name}: {entry['response']} ({entry['references'][entry['response']]}). {entry['splits']}")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pooch
 import requests
 
-from hsichem import manifest, mosaic, phantom
+from hsichem import manifest, mosaic, own, phantom
 from hsichem.cube import Cube, InputError
 from hsichem.preprocess import crop_and_bin
 from hsichem.samples import LAYOUTS, Sample
@@ -58,10 +58,29 @@ class Dataset:
         return "\n".join(lines)
 
 
-def read_manifest() -> dict:
-    """All entries of data_manifest.yaml, checked. In the repository it stands at the root, installed in the package."""
+def read_manifest(root=None) -> dict:
+    """All entries of data_manifest.yaml, and the user's own (see add), checked.
+
+    In the repository data_manifest.yaml stands at the root, installed in the package.
+    """
     places = [Path(__file__).parents[1] / "data_manifest.yaml", Path(__file__).with_name("data_manifest.yaml")]
-    return manifest.read(next(place for place in places if place.is_file() or place == places[-1]))
+    known = manifest.read(next(place for place in places if place.is_file() or place == places[-1]))
+    return known | own.read_entries(_cache(root), known)
+
+
+def add(folder, name: str, response=None, unit=None, mask="brightness", root=None) -> dict:
+    """Give the captures in `folder` a name, under which they are opened like any other data set; returns the entry.
+
+    response: a column of its references table, None for the first; unit: of the response, if its heading has none.
+    mask: "brightness", "pca", a wavelength in nm (see masks.foreground_mask), or "none" for every pixel.
+    Raises InputError for what own.make_entry refuses, and for a name that another data set has.
+    """
+    folder, known = Path(folder).resolve(), read_manifest(root)
+    if name in known and known[name].get("folder") != str(folder):
+        raise InputError(f"a data set {name!r} is there already: {known[name]['title']}. Choose another name.")
+    entry = own.make_entry(folder, name, response, unit, mask)
+    own.write_entry(_cache(root), name, entry)
+    return entry
 
 
 def open_dataset(name: str, root=None, size=None) -> Dataset:
@@ -71,13 +90,15 @@ def open_dataset(name: str, root=None, size=None) -> Dataset:
     others have one size, and none is looked for.
     Raises InputError for an unknown name or size, and when files cannot be fetched or do not fit together.
     """
-    entry = _entry(name)
+    entry = _entry(name, root)
     if "recipe" in entry:
         folder = make(name, root, size)
+    elif "folder" in entry:
+        folder = own.checked_folder(name, entry)
     else:
         fetch(name, root)
         folder = _cache(root) / name
-    samples = LAYOUTS[entry["layout"]](folder, entry["references"])
+    samples = _samples(entry, folder)
     unit = entry["references"].get(entry["response"], "")
     bands = entry["bin"] if isinstance(entry["bin"], int) else entry["bin"][_size(name, entry, size)]
     crop = tuple(entry["crop_nm"]) if entry["crop_nm"] else None
@@ -86,7 +107,7 @@ def open_dataset(name: str, root=None, size=None) -> Dataset:
 
 def make(name: str, root=None, size=None) -> Path:
     """Make a data set by its recipe, unless the cache has it; returns its folder. Whole or absent, never half."""
-    entry = _entry(name)
+    entry = _entry(name, root)
     folder = _made_folder(name, entry, root, size)
     if folder.is_dir():
         return folder
@@ -112,7 +133,9 @@ def fetch(name: str, root=None) -> list[Path]:
 
     Raises InputError when a file cannot be had or its checksum is not the manifest's; nothing is kept of it then.
     """
-    entry, folder = _entry(name), _cache(root) / name
+    entry, folder = _entry(name, root), _cache(root) / name
+    if "folder" in entry:
+        raise InputError(f"{name} is your own folder, {entry['folder']}; there is nothing to fetch or make.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     mirror = os.environ.get("HSICHEM_DATA_MIRROR")
     for file in entry["files"]:
@@ -141,8 +164,8 @@ def fetch(name: str, root=None) -> list[Path]:
 
 def verify(name: str, root=None, size=None) -> list[str]:
     """Every problem found: missing files, wrong checksums, and for made sets captures and truths that do not fit."""
-    entry, problems = _entry(name), []
-    for file in entry["files"]:
+    entry, problems = _entry(name, root), []
+    for file in entry["files"] if "folder" not in entry else ():
         path = _cache(root) / name / file["path"]
         if not path.is_file():
             problems.append(f"{path}: missing; run `hsichem data fetch {name}`.")
@@ -151,10 +174,12 @@ def verify(name: str, root=None, size=None) -> list[str]:
     if problems:
         return problems
     folder = _made_folder(name, entry, root, size) if "recipe" in entry else _cache(root) / name
-    if not folder.is_dir():
-        return [f"{folder}: missing; run `hsichem data make {name}`."]
     try:
-        samples = LAYOUTS[entry["layout"]](folder, entry["references"])
+        if "folder" in entry:
+            folder = own.checked_folder(name, entry)
+        elif not folder.is_dir():
+            return [f"{folder}: missing; run `hsichem data make {name}`."]
+        samples = _samples(entry, folder)
     except InputError as error:
         return [str(error)]
     for sample in samples:
@@ -173,8 +198,10 @@ def verify(name: str, root=None, size=None) -> list[str]:
 
 
 def status(name: str, root=None) -> str:
-    """made (with the sizes), fetched, incomplete or absent, by what lies in the cache; checksums are verify's work."""
-    entry = _entry(name)
+    """made (with the sizes), fetched, yours, incomplete or absent, by what lies there; checksums are verify's work."""
+    entry = _entry(name, root)
+    if "folder" in entry:
+        return "yours" if Path(entry["folder"]).is_dir() else "absent"
     if "recipe" in entry:
         sizes = [size for size in entry["recipe"]["sizes"] if _made_folder(name, entry, root, size).is_dir()]
         return f"made ({', '.join(sizes)})" if sizes else "absent"
@@ -190,8 +217,13 @@ def _cache(root) -> Path:
     return Path(root or os.environ.get("HSICHEM_DATA") or pooch.os_cache("hsichem"))
 
 
-def _entry(name: str) -> dict:
-    known = read_manifest()
+def _samples(entry: dict, folder: Path) -> list[Sample]:
+    mask = {"mask": entry["mask"]} if "folder" in entry else {}
+    return LAYOUTS[entry["layout"]](folder, entry["references"], **mask)
+
+
+def _entry(name: str, root) -> dict:
+    known = read_manifest(root)
     if name not in known:
         raise InputError(f"data set {name!r} is not in the manifest; known: {', '.join(known)}.")
     return known[name]
@@ -200,7 +232,7 @@ def _entry(name: str) -> dict:
 def _size(name: str, entry: dict, size: str | None) -> str:
     sizes = list(entry.get("recipe", {}).get("sizes", ()))
     if not sizes:
-        raise InputError(f"{name} is fetched, not made, so it has no recipe and no sizes.")
+        raise InputError(f"{name} is not made here, so it has no recipe and no sizes.")
     if size is not None and size not in sizes:
         raise InputError(f"{name}: size {size!r} is not in its recipe; known: {', '.join(sizes)}.")
     return size or sizes[0]

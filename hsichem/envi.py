@@ -1,43 +1,32 @@
-"""ENVI headers and raw files to a Cube; a camera's capture folder with white and dark references to reflectance.
+"""ENVI images: raw counts, a Cube, a capture calibrated with its references, and writing one.
 
-The format: https://www.nv5geospatialsoftware.com/docs/enviheaderfiles.html
+hsichem.header says how a header is read, hsichem.capture how references are found and used.
 """
 
 from pathlib import Path
 
 import numpy as np
-from spectral.io.envi import read_envi_header
-from spectral.utilities.errors import SpyException
 
+from hsichem import capture
+from hsichem.counts import to_cube
 from hsichem.cube import Cube, InputError
 from hsichem.files import replacing
+from hsichem.header import DTYPES, good_bands, number, per_band, read_header, short, to_float
 
-# ENVI "data type" codes. The complex ones (6, 9) are left out: a reflectance is real.
-DTYPES = {1: "u1", 2: "i2", 3: "i4", 4: "f4", 5: "f8", 12: "u2", 13: "u4", 14: "i8", 15: "u8"}
 AXES = {"bsq": "bands rows cols", "bil": "rows bands cols", "bip": "rows cols bands"}  # order in the file
-DATA_SUFFIXES = ("", ".raw", ".img", ".dat", ".bin", ".bsq", ".bil", ".bip")
-NM_PER_UNIT = {"nm": 1, "nanometers": 1, "nanometer": 1, "um": 1000, "micrometers": 1000, "micrometer": 1000}
-# They change what a stored number means and are not applied here, so a file with one is refused.
-NOT_READ = ("data gain values", "data offset values", "data ignore value")
+DATA_SUFFIXES = ("", ".raw", ".img", ".dat", ".bin", ".bsq", ".bil", ".bip", ".hyspex", ".cube", ".envi")
+# They change what a number means, beside `data gain values` or instead; which to take is not ours to guess.
+NOT_READ = ("data reflectance gain values", "data reflectance offset values")
 
 
 def read_cube(header_path) -> Cube:
-    """Read an ENVI image as a Cube of (rows, cols, bands) float32, divided by its `reflectance scale factor` if any.
+    """Read an ENVI image as a Cube of (rows, cols, bands) float32 by ascending wavelength.
 
+    `data gain values` and `data offset values`, or `reflectance scale factor`, are applied. Bands that are 0 in `bbl`
+    are dropped. Pixels with the `data ignore value` in any band left are not in the mask, and 0. `fwhm` is not used.
     Raises InputError for a header or data file that is missing, incomplete or contradicts itself.
     """
-    counts, header = read_counts(header_path)
-    for key in NOT_READ:
-        if key in header:
-            raise InputError(f"{header_path}: '{key}' is not supported; apply it and remove it from the header.")
-    scale = _number(header, "reflectance scale factor", header_path, default=1.0)
-    if scale <= 0:
-        raise InputError(f"{header_path}: 'reflectance scale factor' is {scale:g}; expected a number above 0.")
-    values = np.ascontiguousarray(counts, dtype=np.float32)
-    if scale != 1:
-        values /= np.float32(scale)
-    pitch = _number(header, "pixel pitch mm", header_path, default=None)
-    return Cube(values, wavelengths(header, header_path), None, pitch, Path(header_path).stem)
+    return _read(header_path)[0]
 
 
 def read_counts(header_path) -> tuple[np.ndarray, dict]:
@@ -45,10 +34,10 @@ def read_counts(header_path) -> tuple[np.ndarray, dict]:
 
     Raises InputError when the header is incomplete or the file's length is not what the header declares.
     """
-    header = _checked_header(header_path)
+    header = read_header(header_path)
     path = _data_file(Path(header_path))
     sizes = {"rows": int(header["lines"]), "cols": int(header["samples"]), "bands": int(header["bands"])}
-    dtype = np.dtype("<>"[int(header["byte order"])] + DTYPES[int(header["data type"])])
+    dtype = np.dtype("<>"[int(header["byte order"])] + DTYPES[header["data type"]])
     offset = int(header["header offset"])
     declared = offset + sizes["rows"] * sizes["cols"] * sizes["bands"] * dtype.itemsize
     if path.stat().st_size != declared:
@@ -57,42 +46,29 @@ def read_counts(header_path) -> tuple[np.ndarray, dict]:
             f"{sizes['cols']} samples x {sizes['bands']} bands x {dtype.itemsize} bytes + offset {offset}). "
             "The file was cut or the header belongs to another one; copy both again."
         )
-    axes = AXES[header["interleave"].lower()].split()
-    stored = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=tuple(sizes[axis] for axis in axes))
+    axes = AXES[header["interleave"]].split()
+    try:
+        stored = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=tuple(sizes[axis] for axis in axes))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be opened ({error.strerror}).") from None
     return stored.transpose([axes.index(axis) for axis in ("rows", "cols", "bands")]), header
 
 
-def read_capture(folder) -> Cube:
+def read_capture(path) -> Cube:
     """Calibrate a push-broom capture: reflectance = (raw - dark) / (white - dark), per column and band.
 
-    folder: holds `<id>.hdr`, `WHITEREF_<id>.hdr` and `DARKREF_<id>.hdr` with their data files, itself or in a
-    subfolder `capture`, as Specim's Lumo writes them. The references' lines are averaged.
+    path: a folder with `<id>.hdr`, `WHITEREF_<id>.hdr` and `DARKREF_<id>.hdr`, itself or in a subfolder `capture`, as
+    Specim writes them, or `whiteReference.hdr` and `darkReference.hdr`, as Headwall does; or one scene's header there.
+    The references' lines are averaged. A white reference at another integration time is scaled by the times, with a
+    warning; a reference whose header has no wavelengths has those of the scene.
     Raises InputError for a missing reference, one of another size, or white that is not above dark.
     """
-    headers = _capture_headers(Path(folder))
-    scene, header = read_counts(headers["scene"])
-    nm = wavelengths(header, headers["scene"])
-    reference = {}
-    for kind in ("WHITEREF_", "DARKREF_"):
-        lines, reference_header = read_counts(headers[kind])
-        if lines.shape[1:] != scene.shape[1:] or not np.allclose(wavelengths(reference_header, headers[kind]), nm):
-            raise InputError(
-                f"{headers[kind]}: {lines.shape[1]} columns x {lines.shape[2]} bands; the scene has "
-                f"{scene.shape[1]} x {scene.shape[2]}. Both need the same columns, bands and wavelengths."
-            )
-        reference[kind] = lines.mean(axis=0, dtype=np.float64)  # (cols, bands)
-    dark = reference["DARKREF_"]
-    span = reference["WHITEREF_"] - dark
-    if (span <= 0).any():
-        col, band = np.argwhere(span <= 0)[0]
-        raise InputError(
-            f"{headers['WHITEREF_']}: white is not above dark in {(span <= 0).sum()} of {span.size} column-band pairs, "
-            f"first at column {col}, band {band} ({nm[band]:.1f} nm). Are the two references swapped, or a pixel dead?"
-        )
-    values = np.ascontiguousarray(scene, dtype=np.float32)
-    values -= dark.astype(np.float32)  # in place: a full-size capture fills gigabytes
-    values /= span.astype(np.float32)
-    return Cube(values, nm, None, _number(header, "pixel pitch mm", headers["scene"], None), headers["scene"].stem)
+    paths = capture.find(path, ".hdr")
+    scene, header = _read(paths["scene"])
+    frames, headers = {"scene": scene}, {"scene": header}
+    for kind in paths.keys() - {"scene"}:
+        frames[kind], headers[kind] = _read(paths[kind], header)
+    return capture.calibrate(frames, paths, capture.exposure_factor(headers, paths))
 
 
 def write_cube(header_path, values, wavelengths, metadata=None) -> None:
@@ -125,92 +101,41 @@ def write_cube(header_path, values, wavelengths, metadata=None) -> None:
         temporary.write_bytes(text.encode("ascii"))
 
 
-def wavelengths(header: dict, header_path) -> np.ndarray:
-    """(bands,) float64 nm, ascending, from a header's strings. Raises InputError when they are not that."""
-    found = header.get("wavelength")
-    if not isinstance(found, list):
-        raise InputError(f"{header_path}: no list 'wavelength = {{...}}'; add one value per band, in nm.")
-    if len(found) != int(header["bands"]):
-        raise InputError(f"{header_path}: {len(found)} wavelengths for {header['bands']} bands; give one per band.")
-    unit = header.get("wavelength units", "nm")
-    if unit.lower() not in NM_PER_UNIT:
-        raise InputError(f"{header_path}: 'wavelength units' is {unit!r}; expected one of {', '.join(NM_PER_UNIT)}.")
-    try:
-        nm = np.array([float(value) for value in found]) * NM_PER_UNIT[unit.lower()]
-    except ValueError as error:
-        raise InputError(f"{header_path}: 'wavelength' holds something that is no number: {error}.") from None
-    if not ((nm >= 100) & (nm <= 30_000)).all():
+def _read(header_path, scene: dict | None = None) -> tuple[Cube, dict]:
+    # scene: the header that tells the bands of a reference whose own does not
+    counts, header = read_counts(header_path)
+    told = {key: scene[key] for key in ("wavelength", "wavelength units", "bbl") if key in (scene or {})}
+    bands, nm = good_bands(told | header, header_path)
+    if both := [key for key in NOT_READ if key in header]:
+        raise InputError(f"{header_path}: '{both[0]}' is not supported; apply it and remove it from the header.")
+    gain, offset = (per_band(header, f"data {key} values", header_path) for key in ("gain", "offset"))
+    scale = number(header, "reflectance scale factor", header_path, default=1.0)
+    if scale <= 0:
+        raise InputError(f"{header_path}: 'reflectance scale factor' is {scale:g}; expected a number above 0.")
+    if scale != 1 and not (gain is None and offset is None):
         raise InputError(
-            f"{header_path}: wavelengths read as {nm.min():g} to {nm.max():g} nm; expected 100 to 30000. "
-            "State 'wavelength units = um' if they are micrometres."
+            f"{header_path}: 'reflectance scale factor' and 'data gain values' both; apply and remove one."
         )
-    if not (np.diff(nm) > 0).all():
-        raise InputError(f"{header_path}: the wavelengths do not ascend; sort the bands first.")
-    return nm
-
-
-def _checked_header(header_path) -> dict:
-    try:
-        header = read_envi_header(str(header_path))
-    except OSError as error:
-        raise InputError(f"{header_path}: cannot be opened ({error.strerror}).") from None
-    except (SpyException, UnicodeDecodeError):
+    ignore = to_float(header.get("data ignore value"))
+    if ignore is None and "data ignore value" in header:
         raise InputError(
-            f"{header_path}: not an ENVI header that can be read. The first line must be 'ENVI', every {{ needs "
-            "its }, and the text must be plain ASCII or UTF-8 without a byte order mark."
-        ) from None
-    header = {"byte order": "0", "header offset": "0"} | header  # ENVI's own defaults
-    allowed = {"lines": None, "samples": None, "bands": None, "header offset": None, "byte order": (0, 1)}
-    for key, choices in (allowed | {"data type": tuple(DTYPES)}).items():
-        number = _number(header, key, header_path)
-        smallest = 0 if key == "header offset" else 1
-        if number != int(number) or (number not in choices if choices else number < smallest):
-            wanted = f"one of {choices}" if choices else f"a whole number from {smallest}"
-            raise InputError(f"{header_path}: '{key}' is {header[key]}; expected {wanted}.")
-        header[key] = str(int(number))
-    if str(header.get("interleave")).lower() not in AXES:
-        raise InputError(f"{header_path}: 'interleave' is {header.get('interleave')!r}; expected bsq, bil or bip.")
-    return header
-
-
-def _number(header, key, header_path, default=...):
-    if key not in header and default is not ...:
-        return default
-    try:
-        number = float(header[key])
-    except KeyError:
-        raise InputError(f"{header_path}: '{key}' is missing; add it to the header.") from None
-    except (TypeError, ValueError):
-        raise InputError(f"{header_path}: '{key}' is {header[key]!r}; expected a number.") from None
-    if not np.isfinite(number):
-        raise InputError(f"{header_path}: '{key}' is {number}; expected a finite number.")
-    return number
+            f"{header_path}: 'data ignore value' is {short(header['data ignore value'])}; expected a number."
+        )
+    pitch = number(header, "pixel pitch mm", header_path, default=None)
+    if pitch is not None and pitch <= 0:
+        raise InputError(f"{header_path}: 'pixel pitch mm' is {pitch:g}; expected a number above 0.")
+    gain, offset = (None if each is None else each[bands] for each in (gain, offset))
+    scaled = {"gain": gain, "offset": offset, "scale": scale, "ignore": ignore}
+    return to_cube(counts, nm, bands, header_path, **scaled, pitch=pitch, name=Path(header_path).stem), header
 
 
 def _data_file(header_path: Path) -> Path:
     # x.hdr -> x.raw, and x.raw.hdr -> x.raw; cameras differ in upper and lower case
     names = {(header_path.stem + suffix).lower() for suffix in DATA_SUFFIXES}
-    found = sorted(path for path in header_path.parent.iterdir() if path.name.lower() in names and path.is_file())
+    found = [path for path in capture.listed(header_path.parent) if path.name.lower() in names]
     if len(found) != 1:
         raise InputError(
             f"{header_path}: needs exactly one data file beside it, named as the header and ending in "
             f"{' '.join(DATA_SUFFIXES[1:])} or nothing; found {[path.name for path in found] or 'none'}."
         )
     return found[0]
-
-
-def _capture_headers(folder: Path) -> dict[str, Path]:
-    folder = folder / "capture" if (folder / "capture").is_dir() else folder
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; expected a capture with its white and dark references.")
-    headers = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".hdr")
-    named = {
-        kind: [path for path in headers if path.name.upper().startswith(kind)] for kind in ("WHITEREF_", "DARKREF_")
-    }
-    named["scene"] = [path for path in headers if path not in named["WHITEREF_"] + named["DARKREF_"]]
-    for kind, found in named.items():
-        if len(found) != 1:
-            wanted = "<id>.hdr" if kind == "scene" else f"{kind}<id>.hdr"
-            names = ", ".join(path.name for path in found) or "none"
-            raise InputError(f"{folder}: expected exactly one {wanted}, found {names}.")
-    return {kind: found[0] for kind, found in named.items()}

@@ -1,10 +1,12 @@
 """The manifest: data_manifest.yaml read and checked, each fault named with its entry, field and line."""
 
-from pathlib import PurePosixPath
+import reprlib
+from pathlib import PurePath, PurePosixPath
 
 import yaml
 
 from hsichem.cube import InputError
+from hsichem.references import PLAIN
 
 TEXT, NUMBER, NOTHING = (str,), (int, float), type(None)
 ENTRY = {
@@ -14,33 +16,59 @@ ENTRY = {
 }
 RECIPE = {"maker": TEXT, "version": (int,), "seed": (int,), "sizes": (dict,)}
 FILE = {"path": TEXT, "sha256": TEXT, "bytes": (int,), "url": (str, NOTHING)}
-LAYOUTS = ("captures", "cubes", "tecator", "jasper-ridge", "specim-fx10")
+OWN = {"folder": TEXT, "mask": (str, *NUMBER)}  # of a user's folder, layout "folder"
+LAYOUTS = ("captures", "cubes", "tecator", "jasper-ridge", "specim-fx10", "folder")
 MAKERS = ("phantom", "mosaic")
+MASKS = ("brightness", "pca", "none")  # ways to find one; a number is a wavelength in nm
+LONGEST = 2**18  # characters
+MOST_ALIASES = 8  # they can double what is built with every second one
+DEEPEST = 20  # lists and mappings within each other
 
 
 def read(path) -> dict:
     """The entries by name. Raises InputError for YAML that cannot be parsed and for any wrong or missing field."""
     try:
         with open(path, encoding="utf-8") as file:
-            text = file.read()
+            text = file.read(LONGEST + 1)
+        if len(text) > LONGEST:
+            raise InputError(f"{path}: longer than the {LONGEST} characters a manifest may have.")
+        _check_growth(path, text)
         root, entries = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, OverflowError) as error:
         raise InputError(f"{path}: cannot be read as YAML: {error}") from None
     if not isinstance(entries, dict):
         raise InputError(f"{path}: expected entries, 'name: {{title: ..., ...}}'; found {type(entries).__name__}.")
     _fields(path, root)  # refuses an entry given twice, of which YAML would keep the last without a word
     for key, node in root.value:
+        if key.value not in entries or not PLAIN.fullmatch(key.value):  # 5 is read as a number, << as a merge
+            line = key.start_mark.line + 1
+            raise InputError(f"{path}, line {line}: {key.value!r} is no name of a data set; use letters and digits.")
         _check_entry(f"{path}, entry {key.value!r}", node, entries[key.value])
     return entries
 
 
+def _check_growth(path, text: str) -> None:
+    """Refuse what would take a parser's time or memory without end, before anything is built of it."""
+    aliases = depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        aliases += isinstance(event, yaml.AliasEvent)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if aliases > MOST_ALIASES or depth > DEEPEST:
+            raise InputError(
+                f"{path}: more than {MOST_ALIASES} aliases (*name), or lists in lists deeper than {DEEPEST}; a "
+                "manifest needs neither."
+            )
+
+
 def _check_entry(where: str, node, entry) -> None:
-    optional = {"recipe": (dict,)} if isinstance(entry, dict) and "recipe" in entry else {}
-    lines = _check(where, node, entry, ENTRY | optional)
+    recipe = {"recipe": (dict,)} if isinstance(entry, dict) and "recipe" in entry else {}
+    own = OWN if isinstance(entry, dict) and entry.get("layout") == "folder" else {}
+    lines = _check(where, node, entry, ENTRY | recipe | own)
     nodes = {key.value: value for key, value in node.value}
 
     def refuse(field, expected):
-        raise InputError(f"{where}, line {lines[field]}: {field!r} is {entry[field]!r}; expected {expected}.")
+        found = reprlib.repr(entry[field])  # not repr: of aliases within aliases it has no end
+        raise InputError(f"{where}, line {lines[field]}: {field!r} is {found}; expected {expected}.")
 
     for number, (item, value) in enumerate(zip(nodes["files"].value, entry["files"], strict=True), start=1):
         file_lines = _check(f"{where}, file {number}", item, value, FILE)
@@ -50,7 +78,7 @@ def _check_entry(where: str, node, entry) -> None:
         if len(value["sha256"]) != 64 or set(value["sha256"]) - set("0123456789abcdef"):
             raise InputError(f"{where}, line {file_lines['sha256']}: 'sha256' needs 64 digits of 0-9 and a-f.")
     sizes = []
-    if optional:
+    if recipe:
         recipe_lines = _check(f"{where}, recipe", nodes["recipe"], entry["recipe"], RECIPE)
         sizes = list(entry["recipe"]["sizes"])
         if entry["recipe"]["maker"] not in MAKERS:
@@ -59,6 +87,12 @@ def _check_entry(where: str, node, entry) -> None:
             raise InputError(f"{where}, line {recipe_lines['sizes']}: 'sizes' needs 'name: {{knob: value, ...}}'.")
     if entry["layout"] not in LAYOUTS:
         refuse("layout", f"one of {', '.join(LAYOUTS)}")
+    if own and not PurePath(entry["folder"]).is_absolute():
+        refuse("folder", "the whole path of the folder with the captures")
+    if own and len(entry["files"]) != 1:
+        refuse("files", "one, the folder's references table")
+    if own and isinstance(entry["mask"], str) and entry["mask"] not in MASKS:
+        refuse("mask", f"{', '.join(MASKS)}, or a wavelength in nm")
     if entry["response"] is not None and entry["response"] not in entry["references"]:
         refuse("response", "one of the references, or null")
     if not all(isinstance(text, str) for text in [*entry["references"].values(), *entry["references"]]):
@@ -86,7 +120,8 @@ def _check(where: str, node, value, schema: dict) -> dict[str, int]:
         if not _is(value[field], schema[field]):
             wanted = " or ".join("null" if kind is NOTHING else kind.__name__ for kind in schema[field])
             found = type(value[field]).__name__
-            raise InputError(f"{where}, line {line}: {field!r} is {value[field]!r} ({found}); expected {wanted}.")
+            shown = reprlib.repr(value[field])
+            raise InputError(f"{where}, line {line}: {field!r} is {shown} ({found}); expected {wanted}.")
     if absent := [field for field in schema if field not in lines]:
         line = node.start_mark.line + 1
         raise InputError(f"{where}, line {line}: field {absent[0]!r} is missing from what starts here; add it.")

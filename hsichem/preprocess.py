@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from hsichem.cube import Cube, InputError
+from hsichem.masks import foreground_mask, otsu_threshold  # noqa: F401 (notebooks call them from here)
 
 REFLECTANCE_FLOOR = 1e-3  # three absorbance units: below it the camera sees only its own noise
 
@@ -82,39 +83,6 @@ def make_pipeline(steps: str | None):
     if unknown := [name for name in names if name not in known]:
         raise InputError(f"preprocessing {steps!r}: unknown step {unknown[0]!r}; known: {', '.join(known)}.")
     return chain(*(known[name]() for name in names)) if names else FunctionTransformer()
-
-
-def otsu_threshold(values: np.ndarray) -> float:
-    """The threshold that splits `values` into two classes of least variance within (Otsu 1979,
-    doi 10.1109/TSMC.1979.4310076), on 256 bins."""
-    counts, edges = np.histogram(values, bins=256)
-    centres = (edges[:-1] + edges[1:]) / 2
-    below = counts.cumsum()[:-1]
-    above = counts.sum() - below
-    sums = (counts * centres).cumsum()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        between = below * above * (sums[:-1] / below - (sums[-1] - sums[:-1]) / above) ** 2
-    return float(edges[1 + np.nanargmax(between)])
-
-
-def foreground_mask(cube: Cube) -> np.ndarray:
-    """(rows, cols) bool: the sample on its darker background.
-
-    Otsu's threshold on the mean reflectance of each pixel; then the largest connected piece, holes filled.
-    Raises InputError when a reflectance is not finite. A scene without background gives a mask that means
-    nothing: look at it before use.
-    """
-    brightness = cube.values.mean(axis=2)
-    if not np.isfinite(brightness).all():
-        bad = int((~np.isfinite(brightness)).sum())
-        raise InputError(f"cube {cube.name!r}: {bad} pixels hold NaN or infinity; mask or repair them first.")
-    # Glints would stretch the histogram until sample and background share its lowest bins.
-    bright = np.minimum(brightness, np.percentile(brightness, 99))
-    pieces, n = ndimage.label(ndimage.binary_opening(bright > otsu_threshold(bright)))
-    if n == 0:
-        raise InputError(f"cube {cube.name!r}: no sample found; every pixel is about equally bright. Give a mask.")
-    largest = 1 + np.argmax(np.bincount(pieces.ravel())[1:])
-    return ndimage.binary_fill_holes(pieces == largest)
 
 
 def smooth(cube: Cube, sigma: float) -> Cube:

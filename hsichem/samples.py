@@ -1,8 +1,7 @@
 """From a data set's folder to its Samples, one function for each layout of files."""
 
-import csv
 import dataclasses
-import math
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,9 +10,11 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
-from hsichem import envi
+from hsichem import envi, masks
 from hsichem.cube import Cube, InputError
-from hsichem.preprocess import foreground_mask
+from hsichem.envi import DATA_SUFFIXES
+from hsichem.formats import READERS, read_any
+from hsichem.references import Table, read_table
 
 
 @dataclass(frozen=True)
@@ -35,36 +36,87 @@ class Sample:
 
 
 def from_table(folder: Path, references: dict, load: Callable) -> list[Sample]:
-    """Samples listed in references.csv: columns id, split, `group` or `animal` if any, and one for each reference.
+    """Samples listed in the folder's references table (see hsichem.references); without a split column, dealt.
 
-    Each sample has a folder of its id; truth/<id>.npy is its map, if it is there.
-    Raises InputError that names the line of a value that is missing or wrong.
+    load: called with the sample's place, the folder of its id. truth/<id>.npy is its map, if it is there.
+    Raises InputError that names the line of each value that is missing or wrong.
     """
-    path = folder / "references.csv"
-    if not path.is_file():
-        raise InputError(f"{path}: missing; a data set needs this table of its samples.")
-    with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        rows, columns = list(reader), reader.fieldnames or []
-    if absent := [column for column in ("id", "split", *references) if column not in columns]:
-        raise InputError(f"{path}: no column {absent[0]!r}; found {', '.join(columns)}.")
-    group = next(column for column in ("group", "animal", "id") if column in columns)
-    samples = {}
-    for line, row in enumerate(rows, start=2):
-        try:
-            split, values = int(row["split"]), {name: float(row[name]) for name in references}
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{path}, line {line}: {error}; expected a whole split and numbers.") from None
-        if not 0 <= split <= 5 or not all(map(math.isfinite, values.values())):
-            raise InputError(f"{path}, line {line}: split {split}, {values}; expected 0 to 5 and finite numbers.")
-        name = row["id"]
-        if not name or name in samples or Path(name).name != name:
-            raise InputError(f"{path}, line {line}: id {name!r} is given twice or is no plain folder name.")
-        truth = partial(_map_if_there, folder / "truth" / f"{name}.npy")
-        samples[name] = Sample(name, split, row[group], values, folder / name, partial(load, folder / name), truth)
-    if not samples:
-        raise InputError(f"{path}: no samples in it.")
-    return list(samples.values())
+    table = read_table(folder, references)
+    if table.problems:
+        raise InputError("\n".join(table.problems))
+    places = {row.id: folder / row.id for row in table.rows}
+    return _samples(folder, table, places, {name: partial(load, place) for name, place in places.items()})
+
+
+def own_folder(folder: Path, references: dict, mask: str | float) -> list[Sample]:
+    """A user's captures and images: see find_images for what they are, and find_mask for their masks.
+
+    mask: what an automatic mask is found on (see masks.foreground_mask), or "none" for every pixel.
+    Raises InputError that names each line at fault, and each sample without an image or with two.
+    """
+    table, images = read_table(folder, references), find_images(folder)
+    problems = table.problems + [problem for row in table.rows if (problem := image_problem(row.id, images))]
+    if problems:
+        raise InputError("\n".join(problems))
+    loads = {row.id: partial(load_own, folder, row.id, images[row.id][0], mask) for row in table.rows}
+    return _samples(folder, table, {row.id: images[row.id][0] for row in table.rows}, loads)
+
+
+def find_images(folder) -> dict[str, list[Path]]:
+    """Id -> where its image lies: subfolders, and files that read_any takes. More than one is a fault.
+
+    Subfolders called masks and truth, hidden ones, and files of other kinds are no images.
+    """
+    found = {}
+    for path in sorted(Path(folder).iterdir()):
+        suffixed = path.suffix.lower() in (".hdr", *READERS)
+        if path.name.startswith(".") or not (suffixed if path.is_file() else path.name not in ("masks", "truth")):
+            continue
+        name = path.stem if suffixed and path.is_file() else path.name
+        if Path(name).suffix.lower() in DATA_SUFFIXES[1:]:  # x.raw.hdr
+            name = Path(name).stem
+        found.setdefault(name, []).append(path)
+    return found
+
+
+def image_problem(name: str, images: dict[str, list[Path]]) -> str | None:
+    """What is wrong with the image of the sample `name`, as far as one sees without reading it."""
+    if name not in images:
+        close = difflib.get_close_matches(name, images, 1)
+        hint = f"is it {close[0]!r}? Rename one" if close else "copy it there, or delete the line"
+        return f"{name}: no capture or image of this name in the folder; {hint}."
+    if len(images[name]) > 1:
+        return f"{name}: two images, {' and '.join(path.name for path in images[name])}; move one away."
+    return None
+
+
+def load_own(folder: Path, name: str, path: Path, mask: str | float) -> Cube:
+    """The image at `path` with its mask: masks/<name>.npy, .png or .hdr where there is one, else found automatically.
+
+    Pixels that the file marks as without data are in no mask.
+    """
+    cube = read_any(path)
+    given = [folder / "masks" / f"{name}{suffix}" for suffix in masks.MASK_SUFFIXES]
+    given = [file for file in given if file.is_file()]
+    if len(given) > 1:
+        raise InputError(f"{name}: two masks, {' and '.join(file.name for file in given)}; keep one.")
+    if given:
+        inside = masks.read_mask(given[0], cube.values.shape[:2])
+    elif mask == "none":
+        inside = cube.foreground
+    else:
+        inside = masks.foreground_mask(cube, mask)
+    return dataclasses.replace(cube, mask=inside & cube.foreground, name=name)
+
+
+def _samples(folder: Path, table: Table, places: dict, loads: dict) -> list[Sample]:
+    return [
+        Sample(
+            row.id, split, row.group, row.values, places[row.id], loads[row.id],
+            partial(_map_if_there, folder / "truth" / f"{row.id}.npy"),
+        )
+        for row, split in zip(table.rows, table.splits(), strict=True)
+    ]  # fmt: skip
 
 
 def tecator(folder: Path, references: dict) -> list[Sample]:
@@ -99,7 +151,7 @@ def specim_fx10(folder: Path, references: dict) -> list[Sample]:
 
 def _load_capture(folder: Path) -> Cube:
     cube = envi.read_capture(folder)
-    return dataclasses.replace(cube, mask=foreground_mask(cube))
+    return dataclasses.replace(cube, mask=masks.foreground_mask(cube) & cube.foreground)
 
 
 def _load_cube(folder: Path) -> Cube:
@@ -135,6 +187,7 @@ def _jasper_water(folder: Path) -> np.ndarray:
 LAYOUTS = {
     "captures": partial(from_table, load=_load_capture),
     "cubes": partial(from_table, load=_load_cube),
+    "folder": own_folder,
     "tecator": tecator,
     "jasper-ridge": jasper_ridge,
     "specim-fx10": specim_fx10,

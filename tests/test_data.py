@@ -40,7 +40,7 @@ def toy(monkeypatch, tmp_path):
         "made": entry(recipe=recipe, bin={"small": 1, "large": 2}),
         "fetched": entry(files=[table_file()]),
     }
-    monkeypatch.setattr(data, "read_manifest", lambda: known)
+    monkeypatch.setattr(data, "read_manifest", lambda root=None: known)
     monkeypatch.setattr(data.phantom, "make", write_toy)
     monkeypatch.delenv("HSICHEM_DATA_MIRROR", raising=False)
     monkeypatch.setenv("HSICHEM_DATA", str(tmp_path / "cache"))
@@ -103,7 +103,7 @@ def test_unknown_names_and_sizes_are_refused_with_the_known_ones(toy):
         data.open_dataset("maid")
     with pytest.raises(InputError, match="size 'huge' is not in its recipe; known: small, large"):
         data.make("made", size="huge")
-    with pytest.raises(InputError, match="fetched, not made"):
+    with pytest.raises(InputError, match="is not made here"):
         data.make("fetched")
 
 

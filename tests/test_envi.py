@@ -1,8 +1,10 @@
+import warnings
+
 import numpy as np
 import pytest
-from scipy.io import netcdf_file
+import spectral
 
-from hsichem import InputError, envi
+from hsichem import InputError, counts, envi
 
 NM = [900.0, 910.5, 930.0, 950.25, 1000.0]
 HEADER = {"samples": 4, "lines": 3, "bands": 5, "data type": 12, "interleave": "bil", "byte order": 0}
@@ -66,30 +68,48 @@ def test_the_data_file_is_found_by_its_name(tmp_path, suffix):
         *[({"drop": [key]}, f"'{key}' is missing") for key in ("samples", "lines", "bands", "data type")],
         ({"drop": ["interleave"]}, "'interleave' is None"),
         ({"interleave": "bup"}, "'interleave' is 'bup'; expected bsq, bil or bip"),
-        ({"lines": 0}, "'lines' is 0; expected a whole number from 1"),
-        ({"samples": -4}, "'samples' is -4"),
-        ({"bands": 2.5}, "'bands' is 2.5"),
+        ({"lines": 0}, "'lines' is '0'; expected a whole number, 1 to"),
+        ({"lines": "1_0"}, "'lines' is '1_0'; expected a number"),
+        ({"lines": "{3}"}, "'lines' is ['3']; expected a number"),
+        ({"lines": 1e300}, "'lines' is '1e+300'; expected a whole number"),
+        ({"lines": 2**40, "samples": 2**40, "bands": 2**40}, "120 bytes, but its header declares 26584559915"),
+        ({"lines": 2**40 + 1}, "'lines' is '1099511627777'; expected a whole number, 1 to 1099511627776"),
+        ({"lines": 2**40, "samples": 2**40}, "120 bytes, but its header declares 1208925819614629174706176"),
+        ({"samples": -4}, "'samples' is '-4'"),
+        ({"bands": 2.5}, "'bands' is '2.5'"),
         ({"bands": "five"}, "'bands' is 'five'; expected a number"),
-        ({"lines": "inf"}, "'lines' is inf"),
-        ({"header_offset": -1}, "'header offset' is -1"),
-        ({"data_type": 6}, "'data type' is 6; expected one of"),
-        ({"byte_order": 2}, "'byte order' is 2"),
+        ({"lines": "inf"}, "'lines' is 'inf'; expected a number"),
+        ({"header_offset": -1}, "'header offset' is '-1'"),
+        ({"data_type": 6}, "'data type' is 6, complex numbers, and a reflectance is real; expected one of 1, 2,"),
+        ({"data_type": 7}, "'data type' is 7, unknown to ENVI"),
+        ({"byte_order": 2}, "'byte order' is '2'; expected a whole number, 0 to 1"),
+        ({"file_type": "ENVI Classification"}, "file type is 'ENVI Classification'"),
+        ({"file_type": "ENVI Spectral Library"}, "file type is 'ENVI Spectral Library'"),
         ({"lines": 2}, "120 bytes, but its header declares 80"),
         ({"data": b"short"}, "5 bytes, but its header declares 120"),
-        ({"drop": ["wavelength"]}, "no list 'wavelength"),
-        ({"wavelength": "{900, 910}"}, "2 wavelengths for 5 bands"),
-        ({"wavelength": "{900, 910, 920, 930,}"}, "no number"),
-        ({"wavelength": "{900, 910, 920, 930, 925}"}, "do not ascend"),
-        ({"wavelength": "{900, 910, 920, 930, nan}"}, "expected 100 to 30000"),
-        ({"wavelength": "{0.9, 0.91, 0.92, 0.93, 0.94}"}, "State 'wavelength units = um'"),
-        ({"wavelength_units": "furlongs"}, "'furlongs'; expected one of nm"),
-        ({"wavelength": "{900, 910"}, "not an ENVI header"),
+        ({"drop": ["wavelength"]}, "no 'wavelength = {...}'"),
+        ({"wavelength": "{900, 910}"}, "'wavelength' has 2 values for 5 bands"),
+        ({"wavelength": "900"}, "'wavelength' has 1 values for 5 bands"),
+        ({"wavelength": "{900, 910, 920, 930 940}"}, "'wavelength' has 4 values"),
+        ({"wavelength": "{900, 910, , 930, 940}"}, "'wavelength' holds ''; expected finite numbers"),
+        ({"wavelength": "{900, 910, 920, 930, 925}"}, "930 nm is followed by 925 nm"),
+        ({"wavelength": "{513.342, 513.342, 513.342, 513.342, 513.342}"}, "every band has the wavelength 513.342 nm"),
+        ({"wavelength": "{900, 910, 920, 930, nan}"}, "'wavelength' holds 'nan'"),
+        ({"wavelength": "{0.9, 0.91, 0.92, 0.93, 0.94}"}, "State 'wavelength units = nm', um or cm-1"),
+        ({"wavelength_units": "furlongs"}, "'furlongs'; expected nm, um or cm-1"),
+        ({"wavelength": "{900, 910"}, "the { of 'wavelength' is not closed"),
         ({"first_line": "ENVO"}, "not an ENVI header"),
-        ({"first_line": "\xef\xbb\xbfENVI"}, "not an ENVI header"),
-        ({"description": "{caf\xe9}"}, "not an ENVI header"),
+        ({"bbl": "{1, 1, 1}"}, "'bbl' has 3 values for 5 bands"),
+        ({"bbl": "{0, 0, 0, 0, 0}"}, "not 0 for all"),
+        ({"bbl": "{1, 1, 0.5, 1, 1}"}, "'bbl' must hold 0 for bad and 1"),
         ({"reflectance_scale_factor": 0}, "'reflectance scale factor' is 0"),
-        ({"data_gain_values": "{1, 1, 1, 1, 1}"}, "'data gain values' is not supported"),
-        ({"data_ignore_value": -9999}, "'data ignore value' is not supported"),
+        ({"reflectance_scale_factor": "nan"}, "'reflectance scale factor' is 'nan'"),
+        ({"reflectance_scale_factor": 1e-60}, "the value at row 0, column 0, 900 nm is inf"),
+        ({"data_gain_values": "{1, 1}"}, "'data gain values' has 2 values for 5 bands"),
+        ({"data_gain_values": "{2, 2, 2, 2, 2}", "reflectance_scale_factor": 10}, "both; apply and remove one"),
+        ({"data_reflectance_gain_values": "{1, 1, 1, 1, 1}"}, "'data reflectance gain values' is not supported"),
+        ({"data_ignore_value": "none"}, "'data ignore value' is 'none'; expected a number"),
+        ({"pixel_pitch_mm": -1}, "'pixel pitch mm' is -1"),
         ({"suffix": ".zip"}, "exactly one data file"),
     ],
 )
@@ -99,10 +119,71 @@ def test_a_bad_header_or_file_is_refused(tmp_path, fault, message):
     assert message in str(error.value) and "x." in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["x.raw", "x"])
+def test_a_header_named_after_the_whole_file(tmp_path, name):
+    header = write(tmp_path, name=name, suffix="")
+    assert header.name == f"{name}.hdr"
+    np.testing.assert_array_equal(envi.read_cube(header).values, VALUES)
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+@pytest.mark.parametrize("stated, stored", [("-9999", -9999), ("nan", np.nan), ("-3.40282e38", -3.4028235e38)])
+def test_ignored_pixels_are_out_of_the_mask_and_others_must_be_finite(tmp_path, kind, stated, stored):
+    values = VALUES.astype(kind)
+    values[1, 2, 3] = stored
+    data = {"data": values.transpose(0, 2, 1).tobytes(), "data_type": {"f4": 4, "f8": 5}[kind]}
+    cube = envi.read_cube(write(tmp_path, data_ignore_value=stated, reflectance_scale_factor=2, **data))
+    assert np.argwhere(~cube.mask).tolist() == [[1, 2]]
+    expected = VALUES / 2
+    expected[1, 2] = 0
+    np.testing.assert_array_equal(cube.values, expected)
+    # not when the bad band is dropped
+    cube = envi.read_cube(write(tmp_path, data_ignore_value=stated, bbl="{1, 1, 1, 0, 1}", **data))
+    assert cube.mask.all() and cube.wavelengths.tolist() == NM[:3] + NM[4:]
+    if np.isnan(stored):
+        with pytest.raises(InputError, match=r"row 1, column 2, 950.25 nm is nan. Mark pixels without data"):
+            envi.read_cube(write(tmp_path, **data))
+
+
+def test_an_infinity_that_only_float32_has_is_refused(tmp_path):
+    values = VALUES.astype("f8")
+    values[2, 1, 0] = 1e39
+    with pytest.raises(InputError, match="row 2, column 1, 900 nm is inf"):
+        envi.read_cube(write(tmp_path, data=values.transpose(0, 2, 1).tobytes(), data_type=5))
+    values[2, 1, 0] = 3e38  # two of them: their sum overflows, they do not
+    values[2, 1, 1] = 3e38
+    cube = envi.read_cube(write(tmp_path, data=values.transpose(0, 2, 1).tobytes(), data_type=5))
+    assert cube.values[2, 1, 1] == np.float32(3e38)
+
+
+def test_blocks_of_lines_meet(tmp_path, monkeypatch):
+    monkeypatch.setattr(counts, "BLOCK", 2 * VALUES[0].size)  # two lines, then the third
+    cube = envi.read_cube(write(tmp_path, data_ignore_value=VALUES[2, 0, 0]))
+    assert np.argwhere(~cube.mask).tolist() == [[2, 0]]
+    np.testing.assert_array_equal(cube.values[cube.mask], VALUES[cube.mask])
+
+
+def test_a_cube_larger_than_the_memory_is_refused(tmp_path, monkeypatch):
+    def empty(shape, dtype):
+        raise MemoryError
+
+    monkeypatch.setattr(counts.np, "empty", empty)
+    with pytest.raises(InputError, match="3 x 4 x 5 values of 4 bytes do not fit into memory"):
+        envi.read_cube(write(tmp_path))
+
+
+def test_spy_reads_the_same(tmp_path):
+    header = write(tmp_path, reflectance_scale_factor=200)
+    image = spectral.open_image(str(header))
+    np.testing.assert_array_equal(envi.read_cube(header).values, np.asarray(image.load()))
+    np.testing.assert_array_equal(envi.read_cube(header).wavelengths, image.bands.centers)
+
+
 def test_a_missing_header_and_two_data_files_are_refused(tmp_path):
-    with pytest.raises(InputError, match="cannot be opened"):
+    with pytest.raises(InputError, match="no such file"):
         envi.read_cube(tmp_path / "none.hdr")
     header = write(tmp_path)
+    (tmp_path / "._x.dat").write_bytes(b"macOS leaves these")
     (tmp_path / "x.dat").write_bytes(b"")
     with pytest.raises(InputError, match=r"found \['x.dat', 'x.raw'\]"):
         envi.read_cube(header)
@@ -135,70 +216,39 @@ def test_write_cube_refuses_and_leaves_nothing(tmp_path, name, values, nm):
     assert not list(tmp_path.iterdir())
 
 
-def make_capture(folder, white_lines=3, dark_lines=2):
-    rng = np.random.default_rng(5)
-    raw, dark = rng.integers(100, 4000, (6, 4, 5)), rng.integers(50, 90, (dark_lines, 4, 5))
-    white = rng.integers(3000, 4000, (white_lines, 4, 5))
-    for name, values in {"pork": raw, "WHITEREF_pork": white, "DARKREF_pork": dark}.items():
-        envi.write_cube(folder / f"{name}.hdr", values.astype("u2"), NM, {"pixel pitch mm": 0.5})
-    return raw, white, dark
+@pytest.mark.parametrize(
+    "name, shape, ends, low",
+    [
+        ("envi-fenix-lumo/Radiometric_8x2_1x1", (1, 384, 363), (379.87, 2503.73), 0.002),
+        (
+            "envi-pycoal/ang20150420t182808_corr_v1e_img_4200-4210_70-80",
+            (10, 10, 373),
+            (381.3602678, 2505.0363678),
+            -0.04,
+        ),
+    ],
+)
+def test_real_images(mirror, name, shape, ends, low):
+    cube = envi.read_cube(mirror / f"{name}.hdr")
+    assert cube.values.shape == shape and (cube.wavelengths[0], cube.wavelengths[-1]) == ends
+    assert cube.values.min() == pytest.approx(low, abs=0.005)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # SPy's, of keys in capitals
+        image = spectral.open_image(str(mirror / f"{name}.hdr"))
+    good = np.array(image.metadata.get("bbl", [1] * image.nbands), float) == 1
+    np.testing.assert_array_equal(cube.values, np.asarray(image.load())[:, :, good])
 
 
-@pytest.mark.parametrize("subfolder", ["", "capture"])
-def test_calibration_against_a_loop(tmp_path, subfolder):
-    (tmp_path / subfolder).mkdir(exist_ok=True)
-    raw, white, dark = make_capture(tmp_path / subfolder)
-    expected = np.empty(raw.shape)
-    for r in range(6):
-        for c in range(4):
-            for b in range(5):
-                w = sum(line[c, b] for line in white) / 3
-                d = sum(line[c, b] for line in dark) / 2
-                expected[r, c, b] = (raw[r, c, b] - d) / (w - d)
-    cube = envi.read_capture(tmp_path)
-    np.testing.assert_allclose(cube.values, expected, rtol=1e-5, atol=1e-6)
-    assert cube.name == "pork" and cube.pitch_mm == 0.5 and cube.values.dtype == np.float32
-    np.testing.assert_array_equal(cube.wavelengths, NM)
-
-
-def test_white_not_above_dark_is_counted_and_placed(tmp_path):
-    _, white, dark = make_capture(tmp_path, white_lines=1, dark_lines=1)
-    white[0, 2, 3] = dark[0, 2, 3]
-    envi.write_cube(tmp_path / "WHITEREF_pork.hdr", white.astype("u2"), NM)
-    with pytest.raises(InputError, match="in 1 of 20"):  # equal is as useless as darker
-        envi.read_capture(tmp_path)
-    white[0, 3, 0] = 0
-    envi.write_cube(tmp_path / "WHITEREF_pork.hdr", white.astype("u2"), NM)
-    with pytest.raises(InputError, match=r"in 2 of 20 column-band pairs, first at column 2, band 3 \(950.2 nm\)"):
-        envi.read_capture(tmp_path)
-
-
-def test_missing_doubled_or_unfitting_references_are_refused(tmp_path):
-    raw, white, _ = make_capture(tmp_path)
-    envi.write_cube(tmp_path / "WHITEREF_pork.hdr", white[:, :3].astype("u2"), NM)
-    with pytest.raises(InputError, match=r"3 columns x 5 bands; the scene has 4 x 5"):
-        envi.read_capture(tmp_path)
-    envi.write_cube(tmp_path / "WHITEREF_pork.hdr", white.astype("u2"), np.add(NM, 1))
-    with pytest.raises(InputError, match="same columns, bands and wavelengths"):
-        envi.read_capture(tmp_path)
-    (tmp_path / "WHITEREF_pork.hdr").unlink()
-    with pytest.raises(InputError, match=r"exactly one WHITEREF_<id>.hdr, found none"):
-        envi.read_capture(tmp_path)
-    make_capture(tmp_path)
-    envi.write_cube(tmp_path / "beef.hdr", raw.astype("u2"), NM)
-    with pytest.raises(InputError, match=r"exactly one <id>.hdr, found beef.hdr, pork.hdr"):
-        envi.read_capture(tmp_path)
-    with pytest.raises(InputError, match="no such folder"):
-        envi.read_capture(tmp_path / "none")
-
-
-def test_a_real_capture_against_its_own_netcdf_files(mirror):
-    counts = {}
-    for name in ("capture", "white", "black"):
-        with netcdf_file(mirror / "specim-fx10" / "nc" / f"{name}.nc", mmap=False) as file:
-            variable = next(v for v in file.variables.values() if v.shape == (2, 1024, 448))
-            counts[name] = variable[:, 400:528, :].astype(float)
-    white, dark = counts["white"].mean(axis=0), counts["black"].mean(axis=0)
-    cube = envi.read_capture(mirror / "specim-fx10" / "derived_specim_folder")
-    np.testing.assert_allclose(cube.values, (counts["capture"] - dark) / (white - dark), rtol=1e-5)
-    assert (cube.wavelengths[0], cube.wavelengths[-1]) == (397.01, 1004.52)
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("envi-fenix-lumo/hypercloud", "'data type' is missing"),
+        ("envi-fenix-lumo/image", "exactly one data file"),
+        ("envi-pycoal/ang20140912t192359_corr_v1c_img_400-410_10-20_class", "'ENVI Classification'"),
+        ("envi-pycoal/f080702t01p00r08rdn_c_sc01_ort_img_123_456", "667.561 nm is followed by 655.292 nm"),
+    ],
+)
+def test_real_files_that_are_no_usable_image(mirror, name, message):
+    with pytest.raises(InputError) as error:
+        envi.read_cube(mirror / f"{name}.hdr")
+    assert message in str(error.value)

@@ -96,3 +96,33 @@ def test_the_manifest_agrees_with_the_files(mirror):
     for name, entry in data.read_manifest().items():
         for file in entry["files"]:
             assert (mirror / name / file["path"]).stat().st_size == file["bytes"], file["path"]
+
+
+BOMB = "a: &b0 {x: 1}\n" + "".join(f"b{k}: &b{k + 1} {{<<: [*b{k}, *b{k}]}}\n" for k in range(9))
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (BOMB, "more than 8 aliases"),
+        ("x: &x [*x]\n", "expected fields"),
+        ("x: " + "[" * 20_000, "lists in lists deeper than 20"),
+        ("5: {title: x}\n", "line 1: '5' is no name"),
+        ("<<: {title: x}\n", "'<<' is no name"),
+        ("../up: {title: x}\n", "'../up' is no name"),
+        ("#" * 2**18 + "\n", "longer than the 262144"),
+    ],
+    ids=["merges", "itself", "deep", "number", "merge", "path", "long"],
+)
+def test_a_manifest_meant_to_harm_is_refused(tmp_path, text, message):
+    with pytest.raises(InputError, match=r"m\.yaml") as error:
+        read(tmp_path, text)
+    assert message in str(error.value) and len(str(error.value)) < 1000
+
+
+def test_aliases_within_aliases_are_not_spelt_out(tmp_path):
+    doubled = "".join(f"    - &d{k} [*d{k - 1}, *d{k - 1}]\n" for k in (1, 2, 3, 4))
+    text = GOOD.replace("    - Made up.\n", "    - &d0 [1, 1, 1]\n" + doubled)
+    with pytest.raises(InputError, match="sentences") as error:
+        read(tmp_path, text)
+    assert len(str(error.value)) < 700

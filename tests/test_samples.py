@@ -48,7 +48,7 @@ def test_a_capture_comes_calibrated_and_masked(tmp_path):
     "text, message",
     [
         ("id,split,fat\nb1,0,3\n", "no column 'water'"),
-        ("id,fat,water\nb1,0,3\n", "no column 'split'"),
+        ("id,fat,water\nb1,0,3\n", "no column 'split', and splits are dealt to 6 groups"),
         ("id,split,fat,water\nb1,0,3,x\n", "line 2"),
         ("id,split,fat,water\nb1,0,3,4\nb2,0,3\n", "line 3"),
         ("id,split,fat,water\nb1,6,3,4\n", "expected 0 to 5"),

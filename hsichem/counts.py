@@ -1,0 +1,51 @@
+"""Stored numbers to a Cube: scaled, the ignored pixels out of the mask, the bands by ascending wavelength."""
+
+import numpy as np
+
+from hsichem.cube import Cube, InputError
+
+BLOCK = 2**21  # values at a time; turned to (rows, cols, bands) while still as small as stored
+
+
+def to_cube(stored, nm, bands, where, *, gain=None, offset=None, scale=1.0, ignore=None, pitch=None, name="") -> Cube:
+    """stored / scale * gain + offset, as a Cube of float32.
+
+    stored: (rows, cols, all bands), any real type, also a view of a file; bands: indices (n,) of those to keep and
+    nm (n,) their ascending wavelengths; gain, offset: (n,) or None. A pixel in which any kept band has the value
+    `ignore` (NaN is one) is not in the mask and its values are 0; without `ignore` the mask is None.
+    Raises InputError when a value that counts is not finite, or the cube does not fit into memory.
+    """
+    rows, cols, count = stored.shape
+    try:
+        values = np.empty((rows, cols, len(bands)), np.float32)
+    except (MemoryError, ValueError):
+        raise InputError(f"{where}: {rows} x {cols} x {len(bands)} values of 4 bytes do not fit into memory.") from None
+    mask = None if ignore is None else np.ones((rows, cols), bool)
+    keep = slice(None) if np.array_equal(bands, np.arange(count)) else bands
+    for start in range(0, rows, step := max(1, BLOCK // (cols * count))):
+        block, out = np.ascontiguousarray(stored[start : start + step, :, keep]), values[start : start + step]
+        with np.errstate(all="ignore"):  # what is not finite is refused below
+            np.divide(block, np.float32(scale), out=out, dtype=np.float32, casting="unsafe")
+            if gain is not None:
+                out *= np.float32(gain)
+            if offset is not None:
+                out += np.float32(offset)
+            if ignore is not None:
+                ignored = _equal(block, ignore).any(axis=2)
+                out[ignored], mask[start : start + step] = 0, ~ignored
+            finite = np.isfinite(out.sum())  # one pass; a sum may overflow where no value does
+        if not finite and len(bad := np.argwhere(~np.isfinite(out))):
+            row, col, band = bad[0]
+            raise InputError(
+                f"{where}: the value at row {start + row}, column {col}, {nm[band]:g} nm is {out[row, col, band]}. "
+                "Mark pixels without data by 'data ignore value' (nan is one), or repair them."
+            )
+    return Cube(values, nm, mask, pitch, name)
+
+
+def _equal(block: np.ndarray, ignore: float) -> np.ndarray:
+    if np.isnan(ignore):
+        return np.isnan(block)
+    if block.dtype.kind != "f" or not np.isfinite(ignore):
+        return block == ignore
+    return np.abs(np.subtract(block, ignore, dtype=np.float64)) <= 2e-6 * abs(ignore)  # headers round -3.4028235e38

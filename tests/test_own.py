@@ -1,0 +1,160 @@
+"""A user's folder as a data set: added under a name, opened with its masks, refused when it has changed."""
+
+import shutil
+import threading
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy.io import savemat
+from test_folder_check import NM, SAMPLE, make_folder, table_of, write_table
+
+from hsichem import InputError, data, envi
+from hsichem.cli import main
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    return make_folder(tmp_path_factory.mktemp("own") / "meat", samples=12)
+
+
+@pytest.fixture
+def folder(sound, tmp_path, monkeypatch):
+    monkeypatch.setenv("HSICHEM_DATA", str(tmp_path / "cache"))
+    return shutil.copytree(sound, tmp_path / "mine")
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, list(map(str, arguments)))
+
+
+def test_from_a_folder_to_a_name_that_everything_takes(folder):
+    done = call("data", "add", folder, "--name", "my-meat")
+    assert done.exit_code == 0, done.output
+    assert "fat (% w/w). Dealt by group, seed 0" in done.stdout
+    images = data.open_dataset("my-meat", size="lesson")
+    assert (images.response, images.unit, images.crop_nm, images.bin) == ("fat", "% w/w", None, 1)
+    assert [sample.id for sample in images.samples] == [f"c{k + 1:02d}" for k in range(12)]
+    sample = images.samples[2]
+    assert sample.references == {"fat": 25.0} and sample.group == "pig1" and sample.truth() is None
+    assert (sample.load().mask != SAMPLE).sum() <= 4
+    assert {sample.split for sample in images.samples} == {0, 1, 2}
+    assert "my-meat" in images.describe() and "yours" in call("data", "list").stdout
+    assert data.verify("my-meat") == [] and data.status("my-meat") == "yours"
+    for command in ("fetch", "make"):
+        refused = call("data", command, "my-meat")
+        assert refused.exit_code == 2 and ("your own folder" in refused.stderr or "not made" in refused.stderr)
+
+
+def test_run_says_in_a_sentence_what_it_needs(folder):
+    data.add(folder, "my-meat")
+    refused = call("run", "--dataset", "my-meat")
+    assert refused.exit_code == 2 and "truth maps" in refused.stderr
+
+
+def test_images_of_any_format_masks_and_truths(folder):
+    values = np.random.default_rng(0).uniform(0.1, 0.9, (24, 20, 6)).astype(np.float32)
+    for name in ("c01", "c02"):
+        shutil.rmtree(folder / name)
+    envi.write_cube(folder / "c01.hdr", values, NM)
+    savemat(folder / "c02.mat", {"cube": values, "wavelength": NM})
+    (folder / "masks").mkdir()
+    (folder / "truth").mkdir()
+    np.save(folder / "masks" / "c01.npy", ~SAMPLE)
+    np.save(folder / "truth" / "c01.npy", values[:, :, 0])
+    (folder / ".hidden").mkdir()
+    (folder / "readme.txt").touch()
+    data.add(folder, "mixed", mask="none")
+    first, second, third = data.open_dataset("mixed").samples[:3]
+    np.testing.assert_array_equal(first.load().mask, ~SAMPLE)
+    np.testing.assert_array_equal(first.truth(), values[:, :, 0])
+    np.testing.assert_array_equal(second.load().values, values)
+    assert second.load().mask.all() and third.load().mask.all()  # "none" leaves no pixel out
+
+
+def test_the_way_to_the_mask_is_kept(folder):
+    data.add(folder, "on-a-band", mask=760)
+    data.add(folder, "on-pca", mask="pca")
+    for name in ("on-a-band", "on-pca"):
+        assert (data.open_dataset(name).samples[0].load().mask != SAMPLE).sum() <= 4
+
+
+def test_a_changed_table_is_not_opened_until_it_is_added_again(folder):
+    data.add(folder, "my-meat")
+    rows = table_of(folder)
+    write_table(folder, rows[:-1])
+    with pytest.raises(InputError, match="not what it was when it was added"):
+        data.open_dataset("my-meat")
+    assert "not what it was" in data.verify("my-meat")[0]
+    data.add(folder, "my-meat")
+    assert len(data.open_dataset("my-meat").samples) == 11
+    shutil.rmtree(folder)
+    with pytest.raises(InputError, match="is not there; bring it back"):
+        data.open_dataset("my-meat")
+    assert data.status("my-meat") == "absent" and call("data", "list").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--name", "tecator"], "there already"),
+        (["--name", "../evil"], "no name for a data set"),
+        (["--name", ".hidden"], "no name for a data set"),
+        (["--name", "m", "--response", "water"], "no column 'water'"),
+        (["--name", "m", "--unit", "%"], "says '% w/w', not '%'"),
+        (["--name", "m", "--mask", "otsu"], "brightness, pca, none"),
+        ([], "--name"),
+    ],
+)
+def test_misuse_ends_with_2_and_leaves_nothing(folder, tmp_path, arguments, message):
+    refused = call("data", "add", folder, *arguments)
+    assert refused.exit_code == 2 and message in refused.stderr
+    assert not (tmp_path / "cache" / "own").exists() and not list(tmp_path.rglob("*evil*"))
+
+
+def test_a_folder_that_cannot_be_opened_is_not_added(folder, tmp_path):
+    write_table(folder, [*table_of(folder), ["c77", "pig9", "30"], ["c78", "pig9", "x"]])
+    refused = call("data", "add", folder, "--name", "m")
+    assert refused.exit_code == 2 and "c77: no capture" in refused.stderr and "line 15: fat is 'x'" in refused.stderr
+    assert "is it 'c07'" in refused.stderr or "is it 'c11'" in refused.stderr or "copy it there" in refused.stderr
+    assert not (tmp_path / "cache" / "own").exists()
+
+
+def test_a_name_belongs_to_one_folder(folder, tmp_path):
+    data.add(folder, "my-meat")
+    other = shutil.copytree(folder, tmp_path / "other")
+    with pytest.raises(InputError, match="'my-meat' is there already"):
+        data.add(other, "my-meat")
+    assert data.read_manifest()["my-meat"]["folder"] == str(folder)
+
+
+def test_many_at_once_lose_none(folder, tmp_path):
+    names = [f"meat-{k}" for k in range(8)]
+    threads = [threading.Thread(target=data.add, args=(folder, name)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(names) <= set(data.read_manifest())
+    assert sorted(path.name for path in (tmp_path / "cache" / "own").iterdir()) == [f"{name}.yaml" for name in names]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("my-meat:", "tecator:", "expected one folder of captures"),
+        ("my-meat:", "../x:", "no name of a data set"),
+        ("layout: folder", "layout: tecator", "unknown field 'folder'"),
+        ("path: references.csv", "path: ../references.csv", "leaves the data set's folder"),
+        ("mask: brightness", "mask: otsu", "brightness, pca, none"),
+        ("folder: /", "folder: ", "the whole path"),
+    ],
+)
+def test_an_entry_edited_by_hand_is_checked(folder, tmp_path, old, new, message):
+    data.add(folder, "my-meat")
+    path = tmp_path / "cache" / "own" / "my-meat.yaml"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(InputError, match=r"my-meat\.yaml") as error:
+        data.open_dataset("phantom-belly")
+    assert message in str(error.value)
