@@ -23,7 +23,7 @@ def read_any(path) -> Cube:
     """The Cube in a file or folder; what the file holds is taken for reflectance as it stands.
 
     A folder: a capture of ENVI (.hdr) or NetCDF (.nc) files, calibrated with its white and dark references. A file:
-    ENVI (the header or its data file), MATLAB .mat (v4 to v7.3), NumPy .npy, NetCDF .nc (3 and 4). In .mat and .nc the
+    ENVI (the header or its data file), MATLAB .mat (v5 to v7.3), NumPy .npy, NetCDF .nc (3 and 4). In .mat and .nc the
     cube is the only variable with three axes; its wavelengths are the vector whose name says so, else, and always for
     .npy, numbers in a text file `<name>.wavelengths.txt` beside it, in nm, um where that is clear. Bands are the last
     axis, or the only one as long as the wavelengths. Raises InputError that says what to change.
@@ -55,7 +55,7 @@ def _read_folder(path: Path) -> Cube:
 
 
 def _read_npy(path: Path) -> Cube:
-    with _foreign(path, "a NumPy array"):
+    with _foreign(path, "a NumPy array"), np.errstate(over="ignore"):  # of a size that no file has
         stored = np.load(path, mmap_mode="r", allow_pickle=False)
         if stored.offset + stored.nbytes != path.stat().st_size:
             raise InputError(f"{path}: longer than the {stored.shape} of {stored.dtype} that it declares.")
@@ -63,23 +63,22 @@ def _read_npy(path: Path) -> Cube:
 
 
 def _read_mat(path: Path) -> Cube:
-    with open(path, "rb") as file:
-        if HDF5 in file.read(1024):  # v7.3; MATLAB puts 512 bytes before it
-            return _read_hdf5(path)
     with _foreign(path, "MATLAB"):
-        shapes, load = open_arrays(np.memmap(path, mode="r").data)
+        raw = np.memmap(path, mode="r").data
+        if HDF5 in raw[:1024].tobytes():  # v7.3; MATLAB puts 512 bytes before it
+            return _read_hdf5(path)
+        shapes, load = open_arrays(raw)
         return _cube(path, shapes, lambda name: (load(name), {}))
 
 
 def _read_netcdf(path: Path) -> Cube:
-    with open(path, "rb") as file:
-        if file.read(8) == HDF5:  # NetCDF-4
+    with _foreign(path, "NetCDF"):
+        if np.memmap(path, mode="r")[:8].tobytes() == HDF5:  # NetCDF-4
             return _read_hdf5(path)
-    with _foreign(path, "NetCDF"), netcdf_file(path, mmap=False) as file:
-        found = {name: (each.data, each._attributes) for name, each in file.variables.items()}
-        return _cube(
-            path, {name: data.shape for name, (data, _) in found.items() if data.dtype.kind in "if"}, found.get
-        )
+        with netcdf_file(path, mmap=False) as file:
+            found = {name: (each.data, each._attributes) for name, each in file.variables.items()}
+        shapes = {name: data.shape for name, (data, _) in found.items() if data.dtype.kind in "if"}
+        return _cube(path, shapes, found.get)
 
 
 def _read_hdf5(path: Path) -> Cube:

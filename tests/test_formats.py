@@ -53,6 +53,12 @@ def test_matlab_bands_first_descending_in_micrometres(tmp_path):
     check(read_any(tmp_path / "x.mat"))
 
 
+def test_where_two_axes_fit_the_bands_are_the_last(tmp_path):
+    values = np.random.default_rng(6).random((5, 4, 5))
+    savemat(tmp_path / "x.mat", {"cube": values, "lambda": NM})
+    np.testing.assert_array_equal(read_any(tmp_path / "x.mat").values, values.astype(np.float32))
+
+
 def test_matlab_7_3_stores_the_last_axis_first(tmp_path):
     variables = {"cube": VALUES.T, "lambda": NM[:, None], "#refs#/a": VALUES, "n": np.array([[5.0]])}
     save_hdf5(tmp_path / "x.mat", variables)
@@ -169,8 +175,16 @@ def test_hdf5_neither_follows_links_nor_believes_a_size(tmp_path):
         read_any(tmp_path / "x.mat")
 
 
+class Payload:
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
 def test_numpy_refused(tmp_path):
-    path = tmp_path / "x.npy"
+    path, planted = tmp_path / "x.npy", tmp_path / "planted"
     (tmp_path / "x.wavelengths.txt").write_text("900 910 920 930 940")
     np.save(path, VALUES)
     whole = path.read_bytes()
@@ -178,10 +192,11 @@ def test_numpy_refused(tmp_path):
     pickled = path.read_bytes()
     huge = whole.replace(b"(3, 4, 5), }" + b" " * 20, b"(99999999999, 99999999999, 5), }")
     assert len(huge) == len(whole) and huge != whole
-    for data in (b"", b"no array", pickle.dumps(VALUES), pickled, huge, whole[:-1], whole + b"0"):
+    for data in (b"", b"no array", pickle.dumps(Payload(planted)), pickled, huge, whole[:-1], whole + b"0"):
         path.write_bytes(data)
         with pytest.raises(InputError, match=r"x.npy: (cannot be read as a NumPy array|longer than the \(3, 4, 5\))"):
             read_any(path)
+    assert not planted.exists()
     np.save(path, VALUES[0])
     with pytest.raises(InputError, match=r"found 0; its numbers: array \(4, 5\)"):
         read_any(path)

@@ -33,15 +33,21 @@ def test_a_capture_comes_calibrated_and_masked(tmp_path):
     write_table(tmp_path, "id,split,fat,water\nb1,0,30.5,50\n")
     capture = tmp_path / "b1" / "capture"
     capture.mkdir(parents=True)
-    raw = np.full((12, 10, 3), 200)
-    raw[3:9, 2:8] = 1600
-    for name, values in {"b1": raw, "WHITEREF_b1": np.full((2, 10, 3), 2100), "DARKREF_b1": raw[:2] * 0 + 100}.items():
+    raw = np.full((20, 20, 3), 200)
+    raw[3:17, 3:17] = 1600
+    for name, values in {"b1": raw, "WHITEREF_b1": np.full((2, 20, 3), 2100), "DARKREF_b1": raw[:2] * 0 + 100}.items():
         envi.write_cube(capture / f"{name}.hdr", values.astype("u2"), [900, 950, 1000])
     (sample,) = samples.LAYOUTS["captures"](tmp_path, UNITS)
     cube = sample.load()
     np.testing.assert_allclose(cube.values, (raw - 100) / 2000, rtol=1e-6)
-    assert cube.mask[4:8, 3:7].all() and not cube.mask[raw[:, :, 0] == 200].any()
+    assert cube.mask[4:16, 4:16].all() and not cube.mask[raw[:, :, 0] == 200].any()
     assert sample.group == "b1"
+    header = capture / "b1.hdr"
+    header.write_text(header.read_text() + "data ignore value = 1601\n")
+    counts = np.fromfile(capture / "b1.raw", "<u2").reshape(20, 3, 20)
+    counts[10, :, 9] = 1601  # inside the sample, where filling holes would bring it back
+    counts.tofile(capture / "b1.raw")
+    assert np.argwhere(sample.load().mask != cube.mask).tolist() == [[10, 9]]
 
 
 @pytest.mark.parametrize(
