@@ -10,7 +10,7 @@ PIP_FLAGS ?=
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
 
-run: $(VENV)/.installed ## make the data, run notebooks 01-04, write runs/<time>-<dataset>/ (ARGS="--preset fast" to choose)
+run: $(VENV)/.installed ## make the data, run the notebooks, write runs/<time>-<dataset>/ (ARGS="--preset fast" to choose)
 	$(BIN)/hsichem run $(ARGS)
 
 test: $(VENV)/.installed-test ## run every test: the library, the notebooks, lint

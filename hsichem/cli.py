@@ -52,10 +52,15 @@ def parse_value(text: str):
 def _check_suitable(images):
     """Raises InputError for a data set that the notebooks cannot use."""
     splits = {sample.split for sample in images.samples}
-    if images.samples[0].truth() is None or not {0, 1, 2} <= splits:
+    if not {0, 1, 2} <= splits:
         raise InputError(
-            f"{images.name}: {len(images.samples)} images in splits {sorted(splits)}; the notebooks need truth maps, "
-            "a test set (0) and two or more folds (1 to 5). Choose phantom-belly or mineral-mixtures."
+            f"{images.name}: {len(images.samples)} images in splits {sorted(splits)}; the notebooks need a test "
+            "set (0) and two or more folds (1 to 5). Choose phantom-belly, mineral-mixtures or a folder of your own."
+        )
+    if images.samples[0].truth() is None:
+        raise InputError(
+            f"{images.name} has no truth maps, with which notebooks 02 to 04 compare. Open 01_preprocessing, or any "
+            f"notebook up to that comparison, with dataset = {images.name!r}."
         )
 
 

@@ -1,25 +1,28 @@
-"""How good is a prediction: of the mean, of the map, and against what the paper claims."""
+"""How good is a prediction, of the mean and of the map."""
+
+from functools import partial
 
 import numpy as np
+from scipy import ndimage, optimize, stats
 
 from hsichem.cube import InputError
-from hsichem.spatial import masked_values
+from hsichem.spatial import masked_values, semivariogram
+from hsichem.uncertainty import bootstrap_interval, rmsep_interval
 
-PLS_VARIANTS = ("PLS", "PLS few components", "PLS smoothed", "PLS binned")
-
-# Where the paper gives a number but no limit, these decide when a claim holds here.
-SMALLEST_GAIN = 0.93  # RMSE ratio U-Net / PLS of the arXiv v5, the least the authors report
-NEARLY_ALL, LITTLE = 0.95, 0.10  # spatially correlated share: 99.91 % and 2.53 % in the paper
-FAR = 100  # % w/w beyond 0 or 100
+EXTREMES = {"low": np.min, "high": np.max}  # over all images; all other figures are averaged
+# What a figure can be at all; the others have no upper end, and 0 as their lower.
+LIMITS = {"outside_share": (0, 1), "correlation": (-1, 1), "slope": (-np.inf, np.inf)}
 
 
 def mean_metrics(reference, predicted) -> dict:
     """Errors of predicted sample means, in the unit of the reference.
 
     reference, predicted: (n,). Returns n; rmsep = sqrt(mean(e^2)) with e = predicted - reference; bias = mean(e);
-    sep, the standard deviation of e (n - 1); r2 = 1 - sum(e^2) / sum((reference - mean)^2).
-    (Naes et al. 2002, A User-Friendly Guide to Multivariate Calibration and Classification, chapter 13.)
-    sep and r2 are None where they have no meaning (one sample, a constant reference).
+    sep, the standard deviation of e (n - 1); r2 = 1 - sum(e^2) / sum((reference - mean)^2); rpd, the standard deviation
+    of the reference (n - 1) over sep.
+    (Naes et al. 2002, A User-Friendly Guide to Multivariate Calibration and Classification, chapter 13; rpd: Williams
+    and Norris 1987, Near-Infrared Technology in the Agricultural and Food Industries.)
+    sep, r2 and rpd are None where they have no meaning (one sample, a constant reference, no scatter at all).
     Raises InputError for shapes that disagree, nothing at all, or values that are not finite.
     """
     reference, predicted = (np.asarray(a, dtype=np.float64) for a in (reference, predicted))
@@ -29,41 +32,15 @@ def mean_metrics(reference, predicted) -> dict:
     if not np.isfinite(error).all():
         raise InputError("a reference or a prediction is not finite; leave that sample out first.")
     total = np.sum((reference - reference.mean()) ** 2)
+    sep = float(error.std(ddof=1)) if error.size > 1 else None
     return {
         "n": error.size,
         "rmsep": float(np.sqrt(np.mean(error**2))),
         "bias": float(error.mean()),
-        "sep": float(error.std(ddof=1)) if error.size > 1 else None,
+        "sep": sep,
         "r2": float(1 - np.sum(error**2) / total) if total > 0 else None,
+        "rpd": float(reference.std(ddof=1)) / sep if sep and total > 0 else None,
     }
-
-
-def bootstrap_interval(statistic, *arrays, groups=None, level=0.95, repeats=2000, seed=0) -> tuple[float, float]:
-    """(low, high): percentile bootstrap interval of statistic(*arrays) (Efron & Tibshirani 1993, chapter 13).
-
-    arrays: (n, ...) each; the same rows are drawn from all of them, so two methods on the same images stay paired.
-    groups: (n,) labels; whole groups are drawn (images of one animal are not independent; scipy.stats.bootstrap
-    draws single rows). None: every row is its own group.
-    With few groups the interval is too narrow: for an RMSEP of normal errors, 95 % intervals from 10, 20 and 40 groups
-    held the true value in 81, 88 and 90 % of 400 trials.
-    Raises InputError when lengths disagree, there are fewer than two groups, or level is not between 0 and 1.
-    """
-    arrays = [np.asarray(a) for a in arrays]
-    labels = np.arange(len(arrays[0])) if groups is None else np.asarray(groups)
-    if any(len(a) != len(labels) for a in arrays):
-        raise InputError(f"arrays of {[len(a) for a in arrays]} rows and {len(labels)} groups; expected equal lengths.")
-    members = [np.flatnonzero(labels == g) for g in np.unique(labels)]
-    if len(members) < 2:
-        raise InputError(f"{len(members)} group to draw from; an interval needs at least two.")
-    if not 0 < level < 1:
-        raise InputError(f"level is {level}; expected a number between 0 and 1, as 0.95.")
-    draws = np.random.default_rng(seed).integers(len(members), size=(repeats, len(members)))
-    values = []
-    for draw in draws:
-        rows = np.concatenate([members[g] for g in draw])
-        values.append(statistic(*(a[rows] for a in arrays)))
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
 
 
 def map_metrics(prediction, truth, mask, bounds=(0, 100)) -> dict:
@@ -100,141 +77,81 @@ def average_metrics(samples: list[dict]) -> dict:
     average = {}
     for key in samples[0]:
         values = [s[key] for s in samples if s[key] is not None]
-        combine = {"low": np.min, "high": np.max}.get(key, np.mean)
+        combine = EXTREMES.get(key, np.mean)
         average[key] = float(combine(values)) if values else None
     return average
 
 
-def judge(maps: dict, truths: dict, masks: dict, reference, groups, seed: int) -> dict:
-    """One method on many images: {"mean": mean_metrics and its bootstrap interval, "map": average_metrics}.
+def pooled_variogram(maps: dict, masks: dict, max_lag: int, direction=None):
+    """Lags, gamma and pairs of all pairs within each of the images, lags at the mean distance of their pairs.
+
+    maps, masks: {sample id: (rows, cols)}; max_lag in pixels and direction as of `hsichem.spatial.semivariogram`.
+    """
+    each = np.array([semivariogram(maps[name], masks[name], max_lag, direction, mean_lags=True) for name in maps])
+    pairs = each[:, 2].sum(axis=0)
+    sums = (np.nan_to_num(each[:, :2]) * each[:, 2:]).sum(axis=0)  # (2, lags), a lag without pairs is no part
+    lags, gamma = np.divide(sums, pairs, out=np.full(sums.shape, np.nan), where=pairs > 0)
+    return lags, gamma, pairs
+
+
+def edge_width(prediction, truth, mask, pitch=1.0) -> float | None:
+    """10-90 % width of the borders that a map adds to those of the truth, in the unit of pitch.
+
+    prediction, truth, mask: (rows, cols); pitch: distance of neighbouring pixels, in mm where it is known.
+    The Gaussian blur of the truth, within the mask, that explains the prediction best: sigma minimises
+    sum (prediction - a - b blurred)^2 over sigma, a and b; a step blurred so rises from 10 to 90 % within 2.563 sigma.
+    (A profile across one border would meet the next one in a layered sample.) Noise from pixel to pixel does not bias
+    it. Layers much narrower than the blur leave it open: there, blur and loss of contrast look the same.
+    None where the map shows no border: it does not rise with the truth, or no sigma up to a quarter of the smaller
+    side is best.
+    """
+    p, t = masked_values(prediction, mask), masked_values(truth, mask)
+    inside, filled = mask.astype(np.float64), np.where(mask, truth, 0).astype(np.float64)
+    if np.ptp(p) == 0 or np.ptp(t) == 0:
+        return None
+
+    def fit(sigma):  # -> unexplained part, slope
+        blur = partial(ndimage.gaussian_filter, sigma=sigma, mode="constant")
+        blurred = blur(filled)[mask] / blur(inside)[mask]
+        (variance, covariance), (_, total) = np.cov(blurred, p)
+        return total - covariance**2 / variance, covariance
+
+    grid = np.concatenate([[0.0], np.geomspace(0.3, min(mask.shape) / 4, 16)])
+    best = int(np.argmin([fit(sigma)[0] for sigma in grid]))
+    if best == len(grid) - 1 or fit(grid[best])[1] <= 0:
+        return None
+    near = grid[max(best - 1, 0)], grid[best + 1]
+    found = optimize.minimize_scalar(lambda s: fit(s)[0], bounds=near, method="bounded", options={"xatol": 1e-3})
+    sigma = found.x if found.fun < fit(grid[best])[0] else grid[best]
+    return float(2 * stats.norm.ppf(0.9) * sigma * pitch)
+
+
+def judge(maps: dict, truths: dict, masks: dict, reference, groups, seed: int, pitch=None) -> dict:
+    """One method on many images: {"mean": `mean_metrics` and predicted (n,), "map": `average_metrics`}.
 
     maps, truths, masks: {sample id: (rows, cols)} in one order, truths may hold None; reference: (n,) mean values in
     the same order; groups: (n,) labels drawn together, e.g. animals. The mean predicted for an image is its map's.
+    pitch: of the maps; where it is given, and a truth, the map has its `edge_width` too.
+    Beside rmsep, bias and each average of "map" stands a 95 % bootstrap interval, e.g. slope_interval: [low, high]. It
+    is cut where its figure ends (a share at 0), and None where an image has no figure.
     """
     predicted = np.array([masked_values(map_, masks[name]).mean() for name, map_ in maps.items()])
     reference = np.asarray(reference, dtype=np.float64)
-
-    def rmsep(y, p):
-        return np.sqrt(np.mean((p - y) ** 2))
-
-    interval = bootstrap_interval(rmsep, reference, predicted, groups=groups, seed=seed)
+    each = {name: map_metrics(map_, truths[name], masks[name]) for name, map_ in maps.items()}
+    for name in each if pitch else ():
+        if truths[name] is not None:
+            each[name]["edge_width"] = edge_width(maps[name], truths[name], masks[name], pitch)
+    figures = list(each.values())
+    averaged = [key for key in figures[0] if key not in EXTREMES]
+    values = np.array([[f[key] for key in averaged] for f in figures], dtype=np.float64)  # (n, figures), None is NaN
+    low, high = bootstrap_interval(partial(np.mean, axis=0), values, groups=groups, seed=seed)
+    intervals = {}
+    for key, ends in zip(averaged, np.stack([low, high], axis=1), strict=True):
+        ends = np.clip(ends, *LIMITS.get(key, (0, np.inf))).tolist()
+        intervals[f"{key}_interval"] = ends if np.isfinite(ends).all() else None
+    bias = bootstrap_interval(np.mean, predicted - reference, groups=groups, seed=seed)
+    ends = {"rmsep_interval": rmsep_interval(reference, predicted, groups, seed), "bias_interval": bias}
     return {
-        "mean": mean_metrics(reference, predicted) | {"rmsep_interval": interval, "predicted": predicted.tolist()},
-        "map": average_metrics([map_metrics(map_, truths[name], masks[name]) for name, map_ in maps.items()]),
+        "mean": mean_metrics(reference, predicted) | ends | {"predicted": predicted.tolist()},
+        "map": average_metrics(figures) | intervals,
     }
-
-
-def claims_table(metrics: dict) -> list[dict]:
-    """The paper's claims (doi 10.1002/cem.70041; the thesis is arXiv 2510.13452) against what was measured here.
-
-    metrics: metrics.json as a dict, of which these top-level sections are read:
-      methods: {name: {"mean": {"rmsep"}, "map": `average_metrics`, "variogram": {"correlated_share"}}} with the names
-        those of PLS_VARIANTS and "U-Net" (more keys may stand beside these);
-      nulls: {null map's name: {"correlated_share", "correlation"}}, the correlation with the truth;
-      difference: {"rmsep_ratio": U-Net / PLS, "interval": [low, high] of the ratio, paired over images}.
-    Returns rows with the keys claim, paper, here, held ("yes", "no", "not shown") and why: strings all.
-    Raises InputError when a section, method or key is missing.
-    """
-    try:
-        unet, pls = metrics["methods"]["U-Net"], metrics["methods"]["PLS"]
-        return [
-            *_mean_claims(unet["mean"]["rmsep"], pls["mean"]["rmsep"], metrics["difference"]),
-            *_share_claims(unet, pls, metrics["nulls"]),
-            *_range_claims(unet["map"], pls["map"]),
-            _truth_claim(unet["map"], {name: metrics["methods"][name]["map"] for name in PLS_VARIANTS}),
-        ]
-    except KeyError as missing:
-        raise InputError(
-            f"metrics has no {missing}; expected it under methods, nulls or difference. Run notebooks 02 and 03 first."
-        ) from None
-
-
-def _mean_claims(unet, pls, difference):
-    ratio, (low, high) = difference["rmsep_ratio"], difference["interval"]
-    here = f"RMSEP {unet:.2f} against {pls:.2f}: ratio {ratio:.2f}, interval {low:.2f} to {high:.2f}"
-    better = "yes" if high < 1 else "no" if low > 1 else "not shown"
-    # No difference shown is not equality shown: as well means that the smallest gain the paper reports is ruled out.
-    equal = "no" if high < 1 else "yes" if low > SMALLEST_GAIN else "not shown"
-    why = {"yes": "the whole interval is below 1", "no": "the whole interval is above 1", "not shown": "it includes 1"}
-    same = {
-        "no": "the U-Net is better: the whole interval is below 1",
-        "yes": f"a gain of {100 * (1 - SMALLEST_GAIN):.0f} % or more is outside the interval",
-        "not shown": f"the interval includes 1 and a gain of {100 * (1 - SMALLEST_GAIN):.0f} %: too few images to tell",
-    }
-    paper = "RMSE 9-13 % lower (journal), 7 % lower (arXiv v5)"
-    return [
-        _row("The U-Net predicts the mean better than PLS", paper, here, better, why[better]),
-        _row("PLS does at least as well for the mean", "thesis", here, equal, same[equal]),
-    ]
-
-
-def _share_claims(unet, pls, nulls):
-    beside = "; ".join(f"{name} {_share(null)}" for name, null in nulls.items())
-    rows = []
-    for name, method, paper, holds in (
-        ("Nearly all variance of the U-Net's map is", unet, "99.91 %", lambda share: share >= NEARLY_ALL),
-        (
-            "Little variance of the PLS map is",
-            pls,
-            "2.53 % (journal), 2.37 % (arXiv v5)",
-            lambda share: share <= LITTLE,
-        ),
-    ):
-        share = method["variogram"]["correlated_share"]
-        known = share is not None and share == share  # NaN: a flat map
-        held = "not shown" if not known else "yes" if holds(share) else "no"
-        score = _share({"correlated_share": share, "correlation": method["map"].get("correlation")})
-        as_high = [n for n, null in nulls.items() if known and (null["correlated_share"] or 0) >= share - 0.01]
-        why = f"as smooth, knowing nothing: {', '.join(as_high)}" if as_high else "no null map scores as high"
-        if method is pls:
-            why = f"little is at most {100 * LITTLE:.0f} %; the share depends on the variogram model"
-        why = why if known else "a flat map has no variance to share out"
-        rows.append(_row(f"{name} spatially correlated", paper, f"{score}. Null maps: {beside}", held, why))
-    return rows
-
-
-def _range_claims(unet, pls):
-    def here(m):
-        return f"{m['low']:.1f} to {m['high']:.1f} %, {100 * m['outside_share']:.2f} % of pixels outside"
-
-    inside, far = unet["outside_share"] == 0, pls["low"] < -FAR or pls["high"] > 100 + FAR
-    return [
-        _row(
-            "The U-Net's map stays inside 0-100 %",
-            "inside",
-            here(unet),
-            "yes" if inside else "no",
-            "no pixel of any test image is outside" if inside else "some pixels are outside",
-        ),
-        _row(
-            "The PLS map leaves 0-100 % by far",
-            "colour scale about -1000 to 1500 %",
-            here(pls),
-            "yes" if far else "no",
-            f"far is more than {FAR} % beyond either end, in any pixel",
-        ),
-    ]
-
-
-def _truth_claim(unet, variants):
-    claim, paper = "The U-Net's map is nearer to the truth than any PLS map", "no pixel truth; implied"
-    errors = {name: m.get("pixel_rmse") for name, m in {"U-Net": unet, **variants}.items()}
-    if None in errors.values():
-        return _row(
-            claim, paper, "no pixel truth", "not shown", "only the mean, the range and the smoothness are known"
-        )
-    here = "pixel RMSE " + ", ".join(f"{name} {error:.1f}" for name, error in errors.items())
-    best = min(errors, key=errors.get)
-    why = f"smallest error: {best}; no interval, images are averaged"
-    return _row(claim, paper, here, "yes" if best == "U-Net" else "no", why)
-
-
-def _share(map_):
-    """A share never stands alone: always with the pixel correlation to the truth."""
-    share, correlation = map_["correlated_share"], map_.get("correlation")
-    text = "no value" if share is None or share != share else f"{100 * share:.2f} %"
-    return f"{text} (correlation {'unknown' if correlation is None else format(correlation, '.2f')})"
-
-
-def _row(*texts):
-    return dict(zip(("claim", "paper", "here", "held", "why"), texts, strict=True))

@@ -54,13 +54,14 @@ def foreground_mask(cube: Cube, on: str | float = "brightness") -> np.ndarray:
 def polygon_mask(corners, shape: tuple) -> np.ndarray:
     """(rows, cols) bool: pixels whose centres lie inside a polygon; where it crosses itself, by the even-odd rule.
 
-    corners: three or more (row, col), in pixels; (0, 0) is the centre of the upper left pixel. Parts outside the
-    image are cut off. Raises InputError for fewer corners, or when no pixel is inside.
+    corners: three or more (row, col) in pixels, as the explorer gives them: (0, 0) is the upper left corner of the
+    image, (0.5, 0.5) the centre of its first pixel. Parts outside the image are cut off.
+    Raises InputError for fewer corners, or when no pixel is inside.
     """
     corners = np.asarray(corners, dtype=float)
     if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3 or not np.isfinite(corners).all():
         raise InputError(f"polygon of shape {corners.shape}; expected three or more corners (row, col).")
-    row, col = np.ogrid[: shape[0], : shape[1]]
+    row, col = np.ogrid[0.5 : shape[0], 0.5 : shape[1]]
     inside = np.zeros(shape, bool)
     for (r0, c0), (r1, c1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         if r0 != r1:  # each edge to the right of a pixel turns outside into inside, and back
@@ -148,9 +149,12 @@ def _from_npy(path: Path, shape) -> np.ndarray:
 def _from_png(path: Path, shape) -> np.ndarray:
     from PIL import Image
 
-    with Image.open(path) as image:
-        _check_shape(path, image.size[::-1], shape)  # before it is unpacked: a small file can declare billions
-        return np.asarray(image.convert("L"))
+    try:
+        with Image.open(path) as image:
+            _check_shape(path, image.size[::-1], shape)  # before it is unpacked: a small file can declare millions
+            return np.asarray(image.convert("L"))
+    except Image.DecompressionBombError as error:  # and one that declares billions is not opened
+        raise InputError(f"{path}: cannot be read: {error}.") from None
 
 
 def _from_envi(path: Path, shape) -> np.ndarray:

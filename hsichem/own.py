@@ -89,18 +89,24 @@ def make_entry(folder: Path, name: str, response: str | None, unit: str | None, 
 
 
 def write_entry(cache: Path, name: str, entry: dict) -> None:
-    """Keep an entry as own/<name>.yaml, checked first: a file for each, so that two at once do not lose one."""
-    with replacing(cache / "own" / f"{name}.yaml") as part:
-        part.write_text(yaml.safe_dump({name: entry}, sort_keys=False, allow_unicode=True), encoding="utf-8")
-        manifest.read(part)
+    """Keep an entry as own/<name>.yaml: a file for each, so that two processes at once do not lose one.
+
+    Raises InputError when it cannot be written.
+    """
+    try:
+        with replacing(cache / "own" / f"{name}.yaml") as part:
+            part.write_text(yaml.safe_dump({name: entry}, sort_keys=False, allow_unicode=True), encoding="utf-8")
+            manifest.read(part)  # what cannot be read again must not be kept
+    except OSError as error:
+        raise InputError(
+            f"{cache / 'own'}: cannot be written ({error.strerror}); set HSICHEM_DATA to another folder."
+        ) from None
 
 
 def read_entries(cache: Path, taken) -> dict:
     """The user's entries by name. Raises InputError for one that is not right, or has a name that is `taken`."""
     entries = {}
     for path in sorted((cache / "own").glob("*.yaml")):
-        if path.name.startswith("."):
-            continue  # another process is writing it
         found = manifest.read(path)
         if list(found) != [path.stem] or path.stem in taken or "folder" not in found[path.stem]:
             raise InputError(

@@ -131,18 +131,6 @@ def show_spectra(wavelengths, spectra, ylabel="reflectance"):
     return _closed(fig)
 
 
-def show_curve(counts, errors, standard_errors, chosen, ylabel="RMSECV (% w/w)"):
-    """Cross-validation error over the number of PLS components, with its standard error and the count chosen."""
-    fig, ax = plt.subplots(figsize=(6, 3.6))
-    ax.errorbar(counts, errors, standard_errors, fmt="o-", ms=5, capsize=3, label="cross-validation ± standard error")
-    at = list(counts).index(chosen)
-    ax.plot(chosen, errors[at], "o", ms=13, mfc="none", mec=VERMILLION, mew=2, label=f"chosen: {chosen}")
-    ax.set(xlabel="PLS components", ylabel=ylabel, ylim=(0, None))
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.legend()
-    return _closed(fig)
-
-
 def _per_title(value, titles):
     return value if isinstance(value, dict) else dict.fromkeys(titles, value)
 

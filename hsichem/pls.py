@@ -1,6 +1,5 @@
-"""PLS regression: mean spectra to a mean concentration, then the same vector applied to every pixel."""
+"""PLS regression: mean spectra to mean concentrations, then the same vector applied to every pixel."""
 
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,55 +7,137 @@ import numpy as np
 from hsichem.cube import Cube, InputError
 from hsichem.preprocess import make_pipeline
 
-PIXELS_AT_ONCE = 1 << 16  # keeps the float64 spectra of one block under 100 MB at 150 bands
+PIXELS_AT_ONCE = 1 << 12  # the float64 spectra of a block, 2 MB at 62 bands, stay in the processor's cache
 
 
 @dataclass(frozen=True)
 class CrossValidation:
     """The curve the component count was read from; entry a - 1 belongs to a components.
 
-    rmsecv: (A,) in the unit of y, over all held-out samples.
-    standard_error: (A,) of rmsecv, from the spread of the folds.
-    best: components at the minimum; chosen: fewest components within one standard error of it.
+    rmsecv: (A,) in the unit of y, over all held-out samples and all repeats; (A, responses) for several responses.
+    standard_error: of rmsecv, the same shape, from the spread of the folds. It is that of one repeat, averaged:
+      more repeats even out the luck of the deal, but they add no samples.
+    loss, loss_error: (A,) mean squared error over the variance of y, mean over the responses, and its standard error.
+    best: components at the lowest loss; chosen: fewest components within one standard error of it.
+    predicted: (repeats, A, n) or (repeats, A, n, responses), the prediction of each sample while it was held out.
     """
 
     rmsecv: np.ndarray
     standard_error: np.ndarray
+    loss: np.ndarray
+    loss_error: np.ndarray
     best: int
     chosen: int
+    predicted: np.ndarray
 
 
 @dataclass(frozen=True)
 class PLSModel:
     """A fitted model: concentration = intercept + pipeline(spectrum) @ coefficients.
 
-    coefficients: (bands,) the regression vector; cv: the cross-validation, None if the count was given.
+    coefficients: (bands,) the regression vector, (bands, responses) for several responses; intercept: float or
+    (responses,). centre: (bands,) mean preprocessed spectrum. weights, rotations, loadings: (bands, components);
+    scores = (pipeline(spectrum) - centre) @ rotations: (n, components) those of the calibration;
+    y_loadings: (responses, components), for y scaled to variance 1. preprocessing: the steps as they were given;
+    cv: None if the component count was given.
     """
 
     n_components: int
     coefficients: np.ndarray
-    intercept: float
+    intercept: float | np.ndarray
     pipeline: object
+    centre: np.ndarray
+    weights: np.ndarray
+    rotations: np.ndarray
+    loadings: np.ndarray
+    scores: np.ndarray
+    y_loadings: np.ndarray
+    preprocessing: str | None = None
     cv: CrossValidation | None = None
 
     def predict(self, spectra: np.ndarray) -> np.ndarray:
-        """Spectra (n, bands) -> (n,) concentrations in the unit of y. Raises InputError on a wrong band count."""
+        """Spectra (n, bands) -> (n,) or (n, responses) in the unit of y. Raises InputError on a wrong band count."""
+        return self.preprocessed(spectra) @ self.coefficients + self.intercept
+
+    def preprocessed(self, spectra: np.ndarray) -> np.ndarray:
+        """(n, bands) spectra as the regression sees them. Raises InputError on a wrong band count."""
         spectra = np.asarray(spectra, dtype=np.float64)
         if spectra.ndim != 2 or spectra.shape[1] != len(self.coefficients):
             raise InputError(f"spectra have shape {spectra.shape}; this model needs (n, {len(self.coefficients)}).")
-        return self.pipeline.transform(spectra) @ self.coefficients + self.intercept
+        return self.pipeline.transform(spectra)
 
     def predict_map(self, cube: Cube) -> np.ndarray:
-        """Cube -> (rows, cols) float32 map, every foreground pixel on its own; NaN in the background."""
-        pixels = cube.values[cube.foreground]
-        out = np.full(cube.values.shape[:2], np.nan, np.float32)
-        blocks = np.array_split(pixels, range(PIXELS_AT_ONCE, len(pixels), PIXELS_AT_ONCE))
-        out[cube.foreground] = np.concatenate([self.predict(block) for block in blocks])
-        return out
+        """Cube -> (rows, cols) or (rows, cols, responses) float32 map, each foreground pixel on its own; NaN elsewhere.
+
+        Linear filters, and an SNV or MSC that only they follow, act through the regression vector. The sums are float32
+        where nothing is divided by anything, and a pixel may differ from `predict` by what rounding its reflectance
+        to float32 changes: up to 1e-6 of the sum of |coefficient x spectrum|, far below any camera's noise.
+        """
+        if cube.values.shape[2] != len(self.coefficients):
+            raise InputError(f"the cube has {cube.values.shape[2]} bands; this model needs {len(self.coefficients)}.")
+        return per_pixel(cube, self._folded(), np.shape(self.intercept))
+
+    def _folded(self):
+        """A function of (n, bands) float32 spectra: predict, with as much of the pipeline as can be in the vector."""
+        from chemotools.derivative import SavitzkyGolay
+        from chemotools.scatter import MultiplicativeScatterCorrection, StandardNormalVariate
+
+        steps, vector, divisor = [step for _, step in self.pipeline.steps], self.coefficients, None
+        while steps and isinstance(steps[-1], SavitzkyGolay):  # linear, x A: then (x A) b = x (A b)
+            vector = steps.pop().transform(np.eye(len(vector))) @ vector
+        # (x - mean) / sd, (x - offset) / slope: what is subtracted drops out, for the vector of such spectra adds up to
+        # 0. They differ from their mean by nothing along (1, 1, ..., 1), and a derivative of that is nothing, too.
+        if steps and isinstance(steps[-1], StandardNormalVariate):
+            steps.pop()
+            divisor = _spread
+        elif steps and isinstance(steps[-1], MultiplicativeScatterCorrection):
+            slope, _ = steps.pop().pinv_A_
+
+            def divisor(spectra):
+                return spectra @ slope
+
+        def predict(spectra):
+            for step in steps:
+                spectra = step.transform(spectra)
+            if divisor is None:
+                return spectra @ vector.astype(spectra.dtype) + self.intercept
+            spectra = spectra.astype(np.float64)  # a small difference of squares is to come
+            return ((spectra @ vector).T / divisor(spectra)).T + self.intercept
+
+        return predict
 
 
-def _folds(n: int, groups, seed: int) -> np.ndarray:
-    """(n,) fold of each sample: the groups themselves up to ten, else ten folds of whole groups."""
+def _spread(spectra):
+    """(n,) standard deviation of each spectrum, without a copy of the spectra; NaN for one that is flat."""
+    bands = spectra.shape[1]
+    mean = spectra @ np.full(bands, 1 / bands)
+    variance = np.einsum("nb,nb->n", spectra, spectra) / bands - mean**2
+    return np.sqrt(np.where(variance > 1e-13 * mean**2, variance, np.nan))  # less is the rounding of float32
+
+
+def per_pixel(cube: Cube, function, shape=()) -> np.ndarray:
+    """(rows, cols, *shape) float32 map of function((n, bands) float32 spectra) -> (n, *shape); NaN in the background.
+
+    Block by block: beside the map, memory holds the spectra of PIXELS_AT_ONCE pixels, whatever the size of the cube.
+    """
+    rows, cols, bands = cube.values.shape
+    inside, out = cube.foreground, np.full((rows, cols, *shape), np.nan, np.float32)
+    step = max(1, PIXELS_AT_ONCE // cols)
+    for start in range(0, rows, step):
+        block = slice(start, start + step)
+        spectra, values = cube.values[block].reshape(-1, bands), out[block].reshape(-1, *shape)  # the latter a view
+        if (here := np.flatnonzero(inside[block])).size == len(spectra):
+            values[:] = function(spectra)
+        elif here.size:
+            values[here] = function(spectra.take(here, axis=0))
+    return out
+
+
+def deal_folds(n: int, groups, seed: int, repeats: int = 1) -> np.ndarray:
+    """(repeats, n) fold of each sample: the groups themselves up to ten, else ten folds of whole groups.
+
+    Up to ten groups can be held out in one way only: then there is one repeat, however many were asked for.
+    """
     from sklearn.model_selection import GroupKFold
 
     groups = np.arange(n) if groups is None else np.asarray(groups)
@@ -66,37 +147,60 @@ def _folds(n: int, groups, seed: int) -> np.ndarray:
     if len(names) < 2:
         raise InputError("all samples are in one group, so none can be held out; give at least two groups.")
     if len(names) <= 10:
-        return group
-    fold = np.empty(n, int)
-    splitter = GroupKFold(10, shuffle=True, random_state=seed)
-    for number, (_, held_out) in enumerate(splitter.split(group, groups=group)):
-        fold[held_out] = number
-    return fold
+        return group[None]
+    folds = np.empty((repeats, n), int)
+    for deal, fold in enumerate(folds):
+        splitter = GroupKFold(10, shuffle=True, random_state=seed + deal)
+        for number, (_, held_out) in enumerate(splitter.split(group, groups=group)):
+            fold[held_out] = number
+    return folds
 
 
-def cross_validate(spectra: np.ndarray, y: np.ndarray, fold: np.ndarray, max_components: int) -> CrossValidation:
+def fit_without(fold, spectra, y, n_components: int, preprocessing):
+    """For each fold: (held out (n,) bool, pipeline, ikpls' PLS), the last two fitted on the other folds alone.
+
+    The pipeline too: MSC learns its reference from spectra. y: (n, responses).
+    """
+    from ikpls.numpy import PLS
+
+    for k in np.unique(fold):
+        held_out = fold == k
+        pipeline = make_pipeline(preprocessing)
+        seen = pipeline.fit_transform(spectra[~held_out])
+        yield held_out, pipeline, PLS(scale_X=False, scale_Y=True).fit(seen, y[~held_out], n_components)
+
+
+def cross_validate(spectra, y, folds, max_components: int, preprocessing=None) -> CrossValidation:
     """RMSECV for 1..max_components components and the count by the one-standard-error rule.
 
-    spectra (n, bands) as the regression sees them, y (n,), fold (n,). The rule (Hastie, Tibshirani and Friedman
-    2009, section 7.10): the fewest components whose mean squared error is within one standard error of the lowest.
+    spectra (n, bands) reflectance, y (n,) or (n, responses), folds (n,) or (repeats, n). The rule (Hastie, Tibshirani
+    and Friedman 2009, section 7.10): the fewest components whose loss is within one standard error of the lowest.
     """
-    from ikpls.fast_cross_validation.numpy import PLS
-
-    def squared_errors(held_out, predicted):  # (n_val, 1), (A, n_val, 1) -> (A, n_val)
-        return ((predicted - held_out) ** 2)[:, :, 0]
-
-    smallest_training_set = len(y) - np.bincount(fold).max()
+    folds, table = np.atleast_2d(folds), y.reshape(len(y), -1)
+    smallest_training_set = len(y) - max(np.bincount(fold).max() for fold in folds)
     a = min(max_components, smallest_training_set - 1, spectra.shape[1])
-    model = PLS(scale_X=False, scale_Y=False)
-    with redirect_stdout(None):  # it reports every call, whatever `verbose` says
-        by_fold = model.cross_validate(spectra, y, a, fold, squared_errors, n_jobs=1, verbose=0).values()
-    mse = np.concatenate(list(by_fold), axis=1).mean(axis=1)  # (A,)
-    fold_mse = np.array([errors.mean(axis=1) for errors in by_fold])  # (folds, A)
-    error_of_mse = fold_mse.std(axis=0, ddof=1) / np.sqrt(len(fold_mse))
-    best = int(mse.argmin())
-    chosen = int(np.flatnonzero(mse <= mse[best] + error_of_mse[best])[0])
+    predicted = np.empty((len(folds), a, *table.shape))
+    for repeat, fold in enumerate(folds):
+        for held_out, pipeline, fitted in fit_without(fold, spectra, table, a, preprocessing):
+            predicted[repeat][:, held_out] = fitted.predict(pipeline.transform(spectra[held_out]))
+
+    def over_folds(squares):  # (repeats, A, n, ...) -> mean and its standard error, (A, ...) both
+        errors = []
+        for fold, square in zip(folds, squares, strict=True):
+            means = np.array([square[:, fold == k].mean(axis=1) for k in np.unique(fold)])
+            errors.append(means.std(axis=0, ddof=1) / np.sqrt(len(means)))
+        return squares.mean(axis=(0, 2)), np.mean(errors, axis=0)
+
+    if not np.isfinite(predicted).all():
+        raise InputError(f"preprocessing {preprocessing!r} has no value for some spectra: SNV of a flat one has none.")
+    squares = (predicted - table) ** 2
+    loss, loss_error = over_folds((squares / table.var(axis=0)).mean(axis=3))
+    best = int(loss.argmin())
+    chosen = int(np.flatnonzero(loss <= loss[best] + loss_error[best])[0])
+    predicted, squares = (array.reshape(len(folds), a, *y.shape) for array in (predicted, squares))
+    mse, mse_error = over_folds(squares)
     rmsecv = np.sqrt(mse)
-    return CrossValidation(rmsecv, error_of_mse / (2 * rmsecv), best + 1, chosen + 1)
+    return CrossValidation(rmsecv, mse_error / (2 * rmsecv), loss, loss_error, best + 1, chosen + 1, predicted)
 
 
 def fit_pls(
@@ -104,32 +208,41 @@ def fit_pls(
 ) -> PLSModel:
     """Fit y on mean spectra.
 
-    mean_spectra: (n, bands) reflectance, one mean spectrum per image; y: (n,) reference values.
+    mean_spectra: (n, bands) reflectance, one mean spectrum per image; y: (n,) reference values, or (n, responses)
+    for one model of several (PLS2; each response counts the same, whatever its variance).
     groups: (n,) labels held out together (the folds, or the animals); None holds out single samples.
     n_components: a count, or "cv": chosen by cross-validation, at most max_components.
     preprocessing: see preprocess.make_pipeline; seed: deals more than ten groups into ten folds.
     Fitted by improved kernel PLS, algorithm 1 (Dayal and MacGregor 1997,
-    doi 10.1002/(SICI)1099-128X(199701)11:1<73::AID-CEM435>3.0.CO;2-#), mean-centred and not scaled.
+    doi 10.1002/(SICI)1099-128X(199701)11:1<73::AID-CEM435>3.0.CO;2-#), spectra mean-centred and not scaled.
     Raises InputError on shapes that disagree, values that are not finite, a constant y, an impossible count.
     """
     from ikpls.numpy import PLS
 
-    spectra, y = np.asarray(mean_spectra, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    if spectra.ndim != 2 or y.shape != spectra.shape[:1]:
-        raise InputError(f"spectra of shape {spectra.shape} and y of shape {y.shape}; expected (n, bands) and (n,).")
-    if not (np.isfinite(spectra).all() and np.isfinite(y).all()):
-        raise InputError("spectra or y hold NaN or infinity; leave those samples out first.")
-    if len(y) < 3 or np.ptp(y) == 0:
-        raise InputError(f"{len(y)} samples with y from {y.min()} to {y.max()}; PLS needs 3 or more that differ.")
-    pipeline = make_pipeline(preprocessing)
-    seen = pipeline.fit_transform(spectra)
-    cv = None
+    spectra, y = checked(mean_spectra, y)
+    pipeline, cv = make_pipeline(preprocessing), None
     if n_components == "cv":
-        cv = cross_validate(seen, y, _folds(len(y), groups, seed), max_components)
+        cv = cross_validate(spectra, y, deal_folds(len(y), groups, seed), max_components, preprocessing)
         n_components = cv.chosen
     limit = min(len(y) - 1, spectra.shape[1])
     if not (isinstance(n_components, int | np.integer) and 1 <= n_components <= limit):
         raise InputError(f'n_components is {n_components!r}; expected "cv" or a count from 1 to {limit}.')
-    fitted = PLS(scale_X=False, scale_Y=False).fit(seen, y, n_components)
-    coefficients = np.asarray(fitted.B)[n_components - 1, :, 0]
-    return PLSModel(int(n_components), coefficients, float(y.mean() - seen.mean(axis=0) @ coefficients), pipeline, cv)
+    fitted = PLS(scale_X=False, scale_Y=True).fit(pipeline.fit_transform(spectra), y, n_components)
+    centre = fitted.X_mean[0]
+    coefficients = (fitted.B[-1] * fitted.Y_std).reshape(len(centre), *y.shape[1:])
+    intercept = y.mean(axis=0) - centre @ coefficients
+    parts = centre, fitted.W, fitted.R, fitted.P, fitted.T, fitted.Q
+    return PLSModel(int(n_components), coefficients, intercept, pipeline, *parts, preprocessing, cv)
+
+
+def checked(spectra, y) -> tuple[np.ndarray, np.ndarray]:
+    """Spectra (n, bands) and y (n,) or (n, responses) as float64. Raises InputError where they cannot be fitted."""
+    spectra, y = np.asarray(spectra, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if spectra.ndim != 2 or y.ndim not in (1, 2) or len(y) != len(spectra) or y.size == 0:
+        expected = "(n, bands) and (n,) or (n, responses)"
+        raise InputError(f"spectra of shape {spectra.shape} and y of shape {y.shape}; expected {expected}.")
+    if not (np.isfinite(spectra).all() and np.isfinite(y).all()):
+        raise InputError("spectra or y hold NaN or infinity; leave those samples out first.")
+    if len(y) < 3 or (np.ptp(y, axis=0) == 0).any():
+        raise InputError(f"{len(y)} samples with y from {y.min(0)} to {y.max(0)}; PLS needs 3 or more that differ.")
+    return spectra, y

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hsichem.cube import InputError
+from hsichem.header import to_float
 
 NAMES = ("references.csv", "references.xlsx")
 GROUPS = ("group", "animal")  # columns that say which samples belong together; without one, each stands alone
@@ -128,11 +129,8 @@ def find_table(folder) -> Path:
 
 
 def _number(cell: str) -> float | None:
-    try:
-        number = float(cell)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) and "_" not in cell else None  # 1_000 is a number to Python only
+    number = to_float(cell)
+    return None if number is None or not math.isfinite(number) else number
 
 
 def _fault(name: str, cell: str) -> str | None:

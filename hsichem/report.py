@@ -1,5 +1,6 @@
 """One HTML page from metrics.json and the executed notebooks: numbers, claims, figures, and how to repeat the run."""
 
+import base64
 import json
 import shlex
 from html import escape
@@ -10,28 +11,11 @@ from hsichem.cube import InputError
 from hsichem.files import replacing
 from hsichem.rerun import failed_path, find_notebooks
 from hsichem.results import Results
+from hsichem.summary import COLUMNS, LEGEND, TABLES, cell, head_to_head, text, text_table
 
+__all__ = ["figure_caption", "head_to_head", "read_metrics", "text_table", "write_report"]
+MAPS = "One test image: the truth and the maps of the methods, on one scale. Blue is below 0 %, red above 100 %."
 RUN_OPTIONS = ("dataset", "preset", "seed")  # of `hsichem run`; every other parameter is given with -p
-# header, section and key in metrics["methods"][...]; the share stands beside the correlation: alone it misleads
-COLUMNS = [
-    ("RMSEP", "mean", "rmsep"),
-    ("interval", "mean", "rmsep_interval"),
-    ("pixel RMSE", "map", "pixel_rmse"),
-    ("correlation", "map", "correlation"),
-    ("share", "variogram", "correlated_share"),
-    ("slope", "map", "slope"),
-    ("SD ratio", "map", "sd_ratio"),
-    ("outside", "map", "outside_share"),
-    ("lowest", "map", "low"),
-    ("highest", "map", "high"),
-    ("bias", "mean", "bias"),
-]
-TEXT_COLUMNS = ("RMSEP", "interval", "pixel RMSE", "correlation", "share", "slope", "outside")  # fits a terminal
-LEGEND = """RMSEP, interval, bias: error of the mean of a test image, with its bootstrap interval. The other columns
-compare maps with the truth, pixel by pixel: error, correlation, slope of predicted on true values, ratio of their
-standard deviations, pixels outside 0-100 %, lowest and highest value. Share: the spatially correlated part of the map's
-variance. It says how smooth a map is, not whether it is right: the null maps know nothing of the sample's chemistry and
-have a share too. Errors and values are in the unit of the reference."""
 
 
 def write_report(folder: Path) -> Path:
@@ -50,9 +34,10 @@ def write_report(folder: Path) -> Path:
     settings = metrics.get("settings", {}) | given
     body = [
         _settings(settings),
-        _head_to_head(metrics),
-        _variograms(metrics),
+        _head_to_head(metrics, folder / "maps.png"),
         _claims(metrics),
+        _variograms(metrics),
+        *(_section(metrics, *table) for table in TABLES),
         _dataset(settings.get("dataset")),
         *(_figures(name, executed.get(name), failed_path(path)) for name, path in notebooks.items()),
         _repeat(given),
@@ -80,42 +65,6 @@ def read_metrics(folder: Path) -> dict:
     return Results(folder).metrics()
 
 
-def head_to_head(metrics: dict, headers: tuple) -> list[list[str]]:
-    """A row of text for each method, then for each null map: its name, then the columns of these headers."""
-    rows = [(name, values) for name, values in metrics.get("methods", {}).items()]
-    for name, null in metrics.get("nulls", {}).items():
-        rows.append((f"null: {name}", {"map": null, "variogram": null}))
-    chosen = [column for column in COLUMNS if column[0] in headers]
-    return [
-        [name, *(_text(values.get(section, {}).get(key), key) for _, section, key in chosen)] for name, values in rows
-    ]
-
-
-def text_table(metrics: dict) -> str:
-    """The head-to-head table for a terminal."""
-    rows = [["", *TEXT_COLUMNS], *head_to_head(metrics, TEXT_COLUMNS)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for name, *cells in rows:
-        numbers = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
-        lines.append("  ".join([name.ljust(widths[0]), *numbers]))
-    return "\n".join(lines)
-
-
-def _text(value, key=""):
-    if value is None:
-        return "-"
-    if key.endswith("_share"):
-        return f"{100 * value:.2f} %"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return " to ".join(_text(part) for part in value)
-    if isinstance(value, float):
-        return f"{value:.0f}" if abs(value) >= 100 else f"{round(value, 2) + 0.0:.2f}"  # + 0.0: no -0.00
-    return str(value)
-
-
 def _missing(what, why):
     return f'<p class="missing">{escape(what)}: missing. {escape(why)}</p>'
 
@@ -123,18 +72,24 @@ def _missing(what, why):
 def _table(caption, headers, groups, numeric=True):
     """A table with a row header in the first column; `groups` is {heading or "": rows of text}."""
     kind = ' class="number"' if numeric else ""
-    head = "".join(f'<th scope="col"{kind if i else ""}>{escape(text)}</th>' for i, text in enumerate(headers))
+    head = "".join(f'<th scope="col"{kind if i else ""}>{escape(header)}</th>' for i, header in enumerate(headers))
     body = ""
     for heading, rows in groups.items():
         lines = [f'<tr><th scope="rowgroup" colspan="{len(headers)}">{escape(heading)}</th></tr>'] if heading else []
         for first, *cells in rows:
-            numbers = "".join(f"<td{kind}>{escape(cell)}</td>" for cell in cells)
+            numbers = "".join(f"<td{kind}>{_cell(content)}</td>" for content in cells)
             lines.append(f'<tr><th scope="row">{escape(first)}</th>{numbers}</tr>')
         body += "<tbody>" + "\n".join(lines) + "</tbody>\n"
     return (
         f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}"><table>\n'
         f"<caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n{body}</table></div>"
     )
+
+
+def _cell(content):
+    """Escaped; a second line, as the interval of a figure, stands small under the first."""
+    first, _, second = content.partition("\n")
+    return escape(first) + (f" <small>{escape(second)}</small>" if second else "")
 
 
 def _settings(settings):
@@ -148,7 +103,7 @@ def _setting(value):
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _head_to_head(metrics):
+def _head_to_head(metrics, maps):
     page = "<h2>Head to head</h2>"
     if metrics.get("methods"):
         headers = tuple(header for header, _, _ in COLUMNS)
@@ -161,7 +116,11 @@ def _head_to_head(metrics):
         page += f"<p>{escape(LEGEND)}</p>"
     else:
         page += _missing("Methods", "Notebooks 02_pls_maps and 03_unet_training have not written them.")
-    return page if metrics.get("nulls") else page + _missing("Null maps", "04_spatial_variance has not written them.")
+    if not metrics.get("nulls"):
+        page += _missing("Null maps", "04_spatial_variance has not written them.")
+    if not maps.exists():
+        return page + _missing("Maps on one scale", "04_spatial_variance has not drawn them.")
+    return page + _figure(MAPS, base64.b64encode(maps.read_bytes()).decode())
 
 
 def _variograms(metrics):
@@ -169,9 +128,18 @@ def _variograms(metrics):
     found = {name: method["variogram"] for name, method in metrics.get("methods", {}).items() if "variogram" in method}
     if not found:
         return "<h2>Variograms</h2>" + _missing("Variograms", "04_spatial_variance has not written them.")
-    rows = [[name, *(_text(values.get(key)) for key in keys)] for name, values in found.items()]
+    rows = [[name, *(cell(values, key) for key in keys)] for name, values in found.items()]
     headers = ["map", "model", "nugget", "partial sill", "range (pixels)"]
     return "<h2>Variograms</h2>" + _table("Fitted to the maps of the test set", headers, {"": rows})
+
+
+def _section(metrics, title, section, columns, legend):
+    page = f"<h2>{escape(title)}</h2>"
+    found = metrics.get(section)
+    if not found:
+        return page + _missing(title, "04_spatial_variance has not written it.")
+    rows = [[name, *(cell(values, key) for key in columns.values())] for name, values in found.items()]
+    return page + _table(title, ["", *columns], {"": rows}) + f"<p>{escape(legend)}</p>"
 
 
 def _claims(metrics):
@@ -179,7 +147,7 @@ def _claims(metrics):
     if not claims:
         return "<h2>Claims</h2>" + _missing("Claims", "04_spatial_variance has not written them.")
     keys = ["claim", "paper", "here", "held", "why"]
-    rows = [[_text(row.get(key)) for key in keys] for row in claims]
+    rows = [[text(row.get(key)) for key in keys] for row in claims]
     return "<h2>Claims</h2>" + _table("The paper's claims, and what was found here", keys, {"": rows}, numeric=False)
 
 
@@ -199,18 +167,21 @@ def _figures(name, notebook, failed):
         )
     elif notebook is None:
         return page + _missing("This notebook", "It has not been run into this folder.")
-    cells = [cell for cell in (notebook or {"cells": []})["cells"] if "report" in cell["metadata"].get("tags", [])]
-    for cell in cells:
-        caption = figure_caption("".join(cell["source"]))
-        images = [output["data"]["image/png"] for output in cell["outputs"] if "image/png" in output.get("data", {})]
+    tagged = [part for part in (notebook or {"cells": []})["cells"] if "report" in part["metadata"].get("tags", [])]
+    for part in tagged:
+        caption = figure_caption("".join(part["source"]))
+        images = [output["data"]["image/png"] for output in part["outputs"] if "image/png" in output.get("data", {})]
         if not images:
             page += _missing(caption, "Its cell drew no figure.")
         for image in images:
-            source = "".join("".join(image).split())
-            alt, text = escape(caption.split(". ")[0]), escape(caption)
-            page += f'<figure><img alt="{alt}" src="data:image/png;base64,{source}">'
-            page += f"<figcaption>{text}</figcaption></figure>"
-    return page if cells else page + _missing("Figures", "No cell of this notebook is tagged `report`.")
+            page += _figure(caption, "".join("".join(image).split()))
+    return page if tagged else page + _missing("Figures", "No cell of this notebook is tagged `report`.")
+
+
+def _figure(caption, png):
+    alt, caption = escape(caption.split(". ")[0]), escape(caption)
+    image = f'<img alt="{alt}" src="data:image/png;base64,{png}">'
+    return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
 
 
 def figure_caption(source: str) -> str:

@@ -49,7 +49,7 @@ def from_table(folder: Path, references: dict, load: Callable) -> list[Sample]:
 
 
 def own_folder(folder: Path, references: dict, mask: str | float) -> list[Sample]:
-    """A user's captures and images: see find_images for what they are, and find_mask for their masks.
+    """A user's captures and images: find_images says what they are, load_own where masks come from.
 
     mask: what an automatic mask is found on (see masks.foreground_mask), or "none" for every pixel.
     Raises InputError that names each line at fault, and each sample without an image or with two.
@@ -65,24 +65,31 @@ def own_folder(folder: Path, references: dict, mask: str | float) -> list[Sample
 def find_images(folder) -> dict[str, list[Path]]:
     """Id -> where its image lies: subfolders, and files that read_any takes. More than one is a fault.
 
-    Subfolders called masks and truth, hidden ones, and files of other kinds are no images.
+    Subfolders called masks and truth, hidden ones, and files of other kinds are no images. Raises InputError for a
+    folder that cannot be read.
     """
+    try:
+        inside = sorted(Path(folder).iterdir())
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror}).") from None
     found = {}
-    for path in sorted(Path(folder).iterdir()):
-        suffixed = path.suffix.lower() in (".hdr", *READERS)
-        if path.name.startswith(".") or not (suffixed if path.is_file() else path.name not in ("masks", "truth")):
-            continue
-        name = path.stem if suffixed and path.is_file() else path.name
-        if Path(name).suffix.lower() in DATA_SUFFIXES[1:]:  # x.raw.hdr
-            name = Path(name).stem
-        found.setdefault(name, []).append(path)
+    for path in inside:
+        name = path.name
+        if path.is_file():
+            if path.suffix.lower() not in (".hdr", *READERS):
+                continue
+            name = path.stem
+            if Path(name).suffix.lower() in DATA_SUFFIXES[1:]:  # x.raw.hdr
+                name = Path(name).stem
+        if not path.name.startswith(".") and name not in ("masks", "truth"):
+            found.setdefault(name, []).append(path)
     return found
 
 
 def image_problem(name: str, images: dict[str, list[Path]]) -> str | None:
     """What is wrong with the image of the sample `name`, as far as one sees without reading it."""
     if name not in images:
-        close = difflib.get_close_matches(name, images, 1)
+        close = difflib.get_close_matches(name, images, 1, cutoff=0.8)
         hint = f"is it {close[0]!r}? Rename one" if close else "copy it there, or delete the line"
         return f"{name}: no capture or image of this name in the folder; {hint}."
     if len(images[name]) > 1:

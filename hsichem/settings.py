@@ -43,7 +43,7 @@ RULES = {
     "max_components": whole(1),
     "few_components": whole(1),
     "smoothing": (lambda v: isinstance(v, int | float) and not isinstance(v, bool) and v > 0, "a width above 0 pixels"),
-    "preprocessing": (lambda v: v is None or isinstance(v, str), "steps joined by +, or None"),
+    "preprocessing": (lambda v: v is None or isinstance(v, str), "'cv', steps joined by +, or None"),
     "epochs": whole(1),
     "sweep_epochs": whole(1),
     "smoothness": (lambda v: isinstance(v, int | float) and not isinstance(v, bool) and v >= 0, "a weight from 0 up"),

@@ -1,17 +1,14 @@
-import copy
 import json
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import ndimage, stats
 from sklearn.metrics import r2_score, root_mean_squared_error
 
 from hsichem import InputError
-from hsichem.evaluate import average_metrics, bootstrap_interval, claims_table, map_metrics, mean_metrics
-
-
-def rmse(a, b):
-    return np.sqrt(np.mean((a - b) ** 2))
+from hsichem.evaluate import average_metrics, edge_width, judge, map_metrics, mean_metrics, pooled_variogram
+from hsichem.spatial import semivariogram
+from hsichem.uncertainty import bootstrap_interval, rmsep_interval
 
 
 def test_mean_metrics_against_scikit_learn():
@@ -24,65 +21,18 @@ def test_mean_metrics_against_scikit_learn():
     assert m["r2"] == pytest.approx(r2_score(reference, predicted), rel=1e-12)
     assert m["bias"] == pytest.approx(predicted.mean() - reference.mean(), rel=1e-12)
     assert m["sep"] == pytest.approx(stats.tstd(predicted - reference), rel=1e-12)
+    assert m["rpd"] == pytest.approx(stats.tstd(reference) / stats.tstd(predicted - reference), rel=1e-12)
     assert m["rmsep"] ** 2 == pytest.approx(m["bias"] ** 2 + m["sep"] ** 2 * 24 / 25, rel=1e-12)
 
 
 def test_mean_metrics_of_one_sample():
-    assert mean_metrics([40], [42]) == {"n": 1, "rmsep": 2, "bias": 2, "sep": None, "r2": None}
+    assert mean_metrics([40], [42]) == {"n": 1, "rmsep": 2, "bias": 2, "sep": None, "r2": None, "rpd": None}
 
 
 @pytest.mark.parametrize(("a", "b"), [([1, 2], [1]), ([], []), ([1, np.nan], [1, 2]), ([[1]], [[1]])])
 def test_mean_metrics_refuses(a, b):
     with pytest.raises(InputError):
         mean_metrics(a, b)
-
-
-def test_bootstrap_of_a_mean_against_its_standard_error():
-    x = np.random.default_rng(1).normal(10, 3, 80)
-    low, high = bootstrap_interval(np.mean, x, repeats=8000)
-    half = stats.norm.ppf(0.975) * x.std() / np.sqrt(80)
-    assert (low, high) == pytest.approx((x.mean() - half, x.mean() + half), abs=0.06 * half)
-    low, high = bootstrap_interval(np.mean, x, level=0.8, repeats=8000)
-    assert high - low == pytest.approx(2 * half * stats.norm.ppf(0.9) / stats.norm.ppf(0.975), rel=0.05)
-
-
-def test_bootstrap_of_rmsep_against_scipy():
-    rng = np.random.default_rng(2)
-    y = rng.uniform(20, 70, 30)
-    p = y + rng.normal(0, 2, 30)
-    expected = stats.bootstrap(
-        (y, p), rmse, paired=True, vectorized=False, method="percentile", n_resamples=4000, rng=0
-    )
-    assert bootstrap_interval(rmse, y, p, repeats=4000) == pytest.approx(tuple(expected.confidence_interval), rel=0.03)
-
-
-def test_bootstrap_draws_whole_groups():
-    x = np.random.default_rng(3).normal(size=12)
-    single = bootstrap_interval(np.mean, x)
-    grouped = bootstrap_interval(np.mean, np.tile(x, 4), groups=np.tile(np.arange(12), 4))
-    assert grouped == pytest.approx(single, rel=1e-12)  # four images of each animal tell no more than one
-    careless = bootstrap_interval(np.mean, np.tile(x, 4))
-    assert careless[1] - careless[0] == pytest.approx((single[1] - single[0]) / 2, rel=0.1)
-
-
-def test_bootstrap_keeps_methods_paired():
-    rng = np.random.default_rng(4)
-    y = rng.uniform(20, 70, 20)
-    a = y + rng.normal(0, 3, 20)
-    b = y + 1.1 * (a - y)  # always 10 % worse, on every image
-    low, high = bootstrap_interval(lambda y, a, b: rmse(y, b) / rmse(y, a), y, a, b, groups=np.repeat(np.arange(10), 2))
-    assert (low, high) == pytest.approx((1.1, 1.1), rel=1e-12)
-    assert bootstrap_interval(rmse, y, a, seed=1) == bootstrap_interval(rmse, y, a, seed=1)
-    assert bootstrap_interval(rmse, y, a, seed=1) != bootstrap_interval(rmse, y, a, seed=2)
-
-
-def test_bootstrap_refuses():
-    with pytest.raises(InputError, match="equal lengths"):
-        bootstrap_interval(rmse, [1, 2, 3], [1, 2])
-    with pytest.raises(InputError, match="at least two"):
-        bootstrap_interval(np.mean, [1, 2, 3], groups=["a", "a", "a"])
-    with pytest.raises(InputError, match="level is 95"):
-        bootstrap_interval(np.mean, [1, 2, 3], level=95)
 
 
 @pytest.fixture
@@ -134,93 +84,106 @@ def test_average_metrics():
         average_metrics([])
 
 
-METRICS = {
-    "methods": {
-        "PLS": {
-            "mean": {"rmsep": 2.0},
-            "map": {"pixel_rmse": 30.0, "correlation": 0.51, "low": -700.0, "high": 900.0, "outside_share": 0.4},
-            "variogram": {"correlated_share": 0.0253},
-        },
-        "PLS few components": {"map": {"pixel_rmse": 14.0}},
-        "PLS smoothed": {"map": {"pixel_rmse": 9.0}},
-        "PLS binned": {"map": {"pixel_rmse": 9.5}},
-        "U-Net": {
-            "mean": {"rmsep": 1.8},
-            "map": {"pixel_rmse": 8.0, "correlation": 0.83, "low": 2.0, "high": 97.0, "outside_share": 0.0},
-            "variogram": {"correlated_share": 0.9991},
-        },
-    },
-    "nulls": {
-        "blurred noise": {"correlated_share": 0.9912, "correlation": -0.02},
-        "ramp": {"correlated_share": 1.0, "correlation": 0.06},
-    },
-    "difference": {"rmsep_ratio": 0.9, "interval": [0.85, 0.96]},
-}
-BETTER, SAME, UNET_SHARE, PLS_SHARE, INSIDE, FAR, TRUTH = range(7)
+@pytest.fixture
+def scene():
+    """Layers of many widths in a mask with a hole; the blur keeps inside the mask."""
+    rng = np.random.default_rng(6)
+    rows, cols = np.mgrid[:90, :110]
+    truth = np.where(np.sin(cols / 9 + rows / 40 + 2 * np.sin(cols / 23)) > 0.2, 85.0, 12.0)
+    mask = (rows > 4) & (cols < 104) & ((rows - 40) ** 2 + (cols - 50) ** 2 > 80)
+
+    def blurred(sigma):
+        inside = ndimage.gaussian_filter(mask.astype(float), sigma, mode="constant")
+        summed = ndimage.gaussian_filter(np.where(mask, truth, 0.0), sigma, mode="constant")
+        return summed / np.maximum(inside, 1e-9)
+
+    return truth, mask, blurred, rng
 
 
-def with_changes(*changes):
-    metrics = copy.deepcopy(METRICS)
-    for path, value in changes:
-        *where, last = path.split("/")
-        section = metrics
-        for key in where:
-            section = section[key]
-        section[last] = value
-    return metrics
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 2.0, 4.0])
+def test_edge_width_of_a_blurred_step_is_2563_sigma(sigma):
+    x = np.arange(200) - 99.5
+    step = np.broadcast_to(np.where(x > 0, 90.0, 10.0), (60, 200))
+    rise = np.broadcast_to(10 + 80 * stats.norm.cdf(x / sigma), (60, 200))  # analytic, not by a filter
+    everywhere = np.ones(step.shape, bool)
+    # the step of the truth may lie anywhere between two pixels: the variance of a box of one pixel adds
+    exact = 2 * stats.norm.ppf(0.9) * np.sqrt(sigma**2 + 1 / 12)
+    assert edge_width(rise, step, everywhere) == pytest.approx(exact, rel=0.012)
+    assert edge_width(rise, step, everywhere, pitch=0.3) == pytest.approx(0.3 * exact, rel=0.012)
+    if sigma >= 2:  # where the profile has points enough to read the width off
+        assert np.ptp(np.interp([18, 82], rise[0], x)) == pytest.approx(exact, rel=0.02)
 
 
-@pytest.mark.parametrize(
-    ("row", "held", "changes"),
-    [
-        (BETTER, "yes", []),
-        (BETTER, "not shown", [("difference/interval", [0.85, 1.02])]),
-        (BETTER, "no", [("difference/interval", [1.05, 1.4])]),
-        (SAME, "no", []),
-        (SAME, "not shown", [("difference/interval", [0.85, 1.02])]),
-        (SAME, "yes", [("difference/interval", [0.95, 1.02])]),
-        (SAME, "yes", [("difference/interval", [1.05, 1.4])]),
-        (UNET_SHARE, "yes", []),
-        (UNET_SHARE, "no", [("methods/U-Net/variogram/correlated_share", 0.94)]),
-        (UNET_SHARE, "not shown", [("methods/U-Net/variogram/correlated_share", None)]),
-        (UNET_SHARE, "not shown", [("methods/U-Net/variogram/correlated_share", float("nan"))]),
-        (PLS_SHARE, "yes", []),
-        (PLS_SHARE, "no", [("methods/PLS/variogram/correlated_share", 0.11)]),
-        (INSIDE, "yes", []),
-        (INSIDE, "no", [("methods/U-Net/map/outside_share", 1e-5)]),
-        (FAR, "yes", []),
-        (FAR, "yes", [("methods/PLS/map/low", 0.0)]),
-        (FAR, "no", [("methods/PLS/map/low", -99.0), ("methods/PLS/map/high", 199.0)]),
-        (TRUTH, "yes", []),
-        (TRUTH, "no", [("methods/U-Net/map/pixel_rmse", 9.5)]),
-        (TRUTH, "not shown", [("methods/PLS smoothed/map", {})]),
-    ],
-)
-def test_claims_are_held_against_the_numbers(row, held, changes):
-    table = claims_table(with_changes(*changes))
-    assert table[row]["held"] == held
-    assert all(set(r) == {"claim", "paper", "here", "held", "why"} for r in table)
-    json.dumps(table, allow_nan=False)
+def test_edge_width_survives_noise_contrast_and_offset(scene):
+    truth, mask, blurred, rng = scene
+    for sigma in (1.0, 3.0):
+        found = [edge_width(30 + 0.4 * blurred(sigma) + rng.normal(0, 15, mask.shape), truth, mask) for _ in range(6)]
+        assert np.mean(found) == pytest.approx(2.5631 * sigma, rel=0.06)
+        assert edge_width(blurred(sigma), truth, mask) == pytest.approx(2.5631 * sigma, rel=1e-3)
 
 
-def test_a_share_never_stands_alone():
-    table = claims_table(METRICS)
-    for row, own in ((UNET_SHARE, "99.91 % (correlation 0.83)"), (PLS_SHARE, "2.53 % (correlation 0.51)")):
-        assert table[row]["here"].startswith(own)
-        assert "blurred noise 99.12 % (correlation -0.02); ramp 100.00 % (correlation 0.06)" in table[row]["here"]
-    assert table[UNET_SHARE]["why"] == "as smooth, knowing nothing: blurred noise, ramp"
-    low = {"blurred noise": {"correlated_share": 0.9, "correlation": None}}
-    assert claims_table(with_changes(("nulls", low)))[UNET_SHARE]["why"] == "no null map scores as high"
+def test_edge_width_of_the_truth_is_zero_and_of_no_border_none(scene):
+    truth, mask, blurred, _ = scene
+    assert edge_width(truth, truth, mask) == 0
+    assert edge_width(100 - blurred(1.0), truth, mask) is None
+    assert edge_width(np.full(mask.shape, 40.0), truth, mask) is None
+    assert edge_width(blurred(1.0), np.full(mask.shape, 40.0), mask) is None
+    assert edge_width(blurred(40.0), truth, mask) is None  # beyond what the image can show
 
 
-def test_claims_show_their_numbers():
-    table = claims_table(METRICS)
-    assert table[BETTER]["here"] == "RMSEP 1.80 against 2.00: ratio 0.90, interval 0.85 to 0.96"
-    assert table[FAR]["here"] == "-700.0 to 900.0 %, 40.00 % of pixels outside"
-    assert "PLS smoothed 9.0" in table[TRUTH]["here"]
+def test_edge_width_does_not_look_outside_the_mask(scene):
+    truth, mask, blurred, _ = scene
+    outside = np.where(mask, blurred(2.0), -1e6)
+    assert edge_width(outside, np.where(mask, truth, np.nan), mask) == edge_width(blurred(2.0), truth, mask)
 
 
-@pytest.mark.parametrize("missing", ["methods", "nulls", "difference"])
-def test_claims_need_all_sections(missing):
-    with pytest.raises(InputError, match=missing):
-        claims_table({k: v for k, v in METRICS.items() if k != missing})
+def test_pooled_variogram_is_that_of_all_pairs_together(maps):
+    prediction, truth, mask = maps
+    lags, gamma, pairs = pooled_variogram({"a": prediction, "b": truth}, {"a": mask, "b": mask}, 9)
+    # side by side, too far apart for a pair between the two
+    both = np.concatenate([prediction, np.full((30, 12), np.nan), truth], axis=1)
+    where = np.concatenate([mask, np.zeros((30, 12), bool), mask], axis=1)
+    expected = semivariogram(both, where, 9, mean_lags=True)
+    assert lags == pytest.approx(expected[0], rel=1e-12) and (pairs == expected[2]).all()
+    # the means of the two differ, so rounding does too
+    assert gamma == pytest.approx(expected[1], rel=1e-9)
+    across = pooled_variogram({"a": prediction}, {"a": mask}, 9, direction=90)
+    assert across[1] == pytest.approx(semivariogram(prediction, mask, 9, direction=90)[1], rel=1e-12)
+
+
+def test_judge_gathers_what_the_parts_say():
+    rng = np.random.default_rng(7)
+    names, mask = [f"s{i}" for i in range(8)], rng.random((16, 18)) < 0.8
+    truths = {name: rng.uniform(0, 100, mask.shape) for name in names}
+    maps = {name: 5 + 0.7 * truths[name] + rng.normal(0, 9, mask.shape) for name in names}
+    masks, groups = dict.fromkeys(names, mask), np.repeat(np.arange(4), 2)
+    reference = np.array([truths[name][mask].mean() for name in names])
+    judged = judge(maps, truths, masks, reference, groups, seed=1, pitch=0.5)
+    predicted = np.array([maps[name][mask].mean() for name in names])
+    assert judged["mean"]["predicted"] == pytest.approx(predicted)
+    assert judged["mean"]["rmsep_interval"] == rmsep_interval(reference, predicted, groups, seed=1)
+    averaged = {"outside_share", "pixel_rmse", "correlation", "slope", "sd_ratio", "edge_width"}
+    assert set(judged["map"]) == {"low", "high"} | averaged | {f"{key}_interval" for key in averaged}
+    slopes = [stats.linregress(truths[name][mask], maps[name][mask]).slope for name in names]
+    assert judged["map"]["slope"] == pytest.approx(np.mean(slopes))
+    expected = bootstrap_interval(np.mean, slopes, groups=groups, seed=1)
+    assert judged["map"]["slope_interval"] == pytest.approx(expected, rel=1e-9)
+    expected = bootstrap_interval(np.mean, predicted - reference, groups=groups, seed=1)
+    assert judged["mean"]["bias_interval"] == pytest.approx(expected, rel=1e-9)
+    json.dumps(judged, allow_nan=False)
+
+
+def test_judge_without_a_truth_or_with_a_flat_map_knows_less():
+    mask = np.ones((6, 7), bool)
+    maps = {"a": np.full(mask.shape, 30.0), "b": np.arange(42.0).reshape(6, 7), "c": np.arange(42.0).reshape(6, 7)}
+    masks, reference = dict.fromkeys(maps, mask), [31, 20, 22]
+    blind = judge(maps, dict.fromkeys(maps), masks, reference, ["x", "y", "z"], 0, pitch=1)
+    assert set(blind["map"]) == {"outside_share", "outside_share_interval", "low", "high"}
+    assert blind["map"]["outside_share_interval"] == [0, 0]
+    half = {"a": maps["a"], "b": maps["b"] - 20, "c": maps["c"]}  # half of one map below 0
+    low, high = judge(half, dict.fromkeys(half), masks, reference, ["x", "y", "z"], 0)["map"]["outside_share_interval"]
+    assert low == 0 and 0.4 < high < 1  # a share does not go below 0
+    seen = judge(maps, dict.fromkeys(maps, maps["b"]), masks, reference, ["x", "y", "z"], 0)
+    assert seen["map"]["correlation_interval"] is None  # the flat map has none
+    assert seen["map"]["correlation"] == pytest.approx(1)
+    assert "edge_width" not in seen["map"]

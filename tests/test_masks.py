@@ -1,5 +1,8 @@
 """Masks against shapes drawn with another tool, and against what was planted."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from matplotlib.path import Path as Outline
@@ -55,15 +58,15 @@ def test_an_unknown_way_is_refused(on):
 def test_polygons_as_matplotlib_has_them(seed):
     corners = np.random.default_rng(seed).uniform(-5, 40, (7 if seed else 3, 2))  # also outside; five cross themselves
     row, col = np.mgrid[:30, :35]
-    centres = np.column_stack([row.ravel(), col.ravel()])
+    centres = np.column_stack([row.ravel(), col.ravel()]) + 0.5
     expected = np.zeros(row.size, bool)
     for k in range(1, len(corners) - 1):  # even-odd: each pixel is in the polygon when in an odd number of its fan
         expected ^= Outline(corners[[0, k, k + 1]]).contains_points(centres)
     np.testing.assert_array_equal(polygon_mask(corners.tolist(), (30, 35)), expected.reshape(30, 35))
 
 
-def test_a_polygon_counts_pixel_centres_from_zero():
-    mask = polygon_mask([(0.5, 1.5), (0.5, 3.5), (2.5, 3.5), (2.5, 1.5)], (4, 6))
+def test_a_polygon_counts_from_the_corner_of_the_image():
+    mask = polygon_mask([(1, 2), (1, 4), (3, 4), (3, 2)], (4, 6))
     assert np.argwhere(mask).tolist() == [[1, 2], [1, 3], [2, 2], [2, 3]]
 
 
@@ -106,6 +109,19 @@ def test_masks_that_do_not_fit_are_refused(tmp_path):
         with pytest.raises(InputError) as error:
             read_mask(tmp_path / name, DISC.shape)
         assert name in str(error.value) and words in str(error.value)
+
+
+def test_a_small_png_that_declares_much_is_not_unpacked(tmp_path, monkeypatch):
+    Image.fromarray(DISC).save(tmp_path / "m.png")
+    monkeypatch.setattr(Image.Image, "convert", lambda *_: pytest.fail("unpacked"))
+    with pytest.raises(InputError, match=r"\(60, 50\) pixels, its image \(60, 51\)"):
+        read_mask(tmp_path / "m.png", (60, 51))
+    content = bytearray((tmp_path / "m.png").read_bytes())
+    content[16:24] = struct.pack(">II", 60_000, 60_000)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    (tmp_path / "m.png").write_bytes(content)
+    with pytest.raises(InputError, match=r"m\.png: cannot be read: Image size \(3600000000 pixels\)"):
+        read_mask(tmp_path / "m.png", (60, 50))
 
 
 def test_saturation_is_the_converters_highest_number():

@@ -23,7 +23,7 @@ SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
 CLEAN = ["--keep-output", "--keep-count", "--extra-keys"]
 CLEAN += ["metadata.papermill cell.metadata.papermill cell.metadata.execution"]
 OUTSIDE = re.compile(r"(?<![\w.:/])/(home|root|Users|tmp|work|opt|usr|var)/|\b[A-Za-z]:\\")  # a path of one machine
-MAP_KEYS = {"pixel_rmse", "correlation", "slope", "sd_ratio", "outside_share", "low", "high"}
+MAP_KEYS = {"pixel_rmse", "correlation", "slope", "sd_ratio", "edge_width", "outside_share", "low", "high"}
 
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 each_and_solutions = pytest.mark.parametrize(
@@ -168,7 +168,12 @@ def test_metrics_have_every_section_and_only_finite_numbers(metrics):
 
 
 def test_metrics_have_every_method_and_null(metrics):
-    assert {"PLS", "PLS few components", "PLS smoothed", "PLS binned", "U-Net"} == set(metrics["methods"])
+    variants = {"PLS few components", "PLS by nugget", "PLS smoothed", "PLS binned", "PLS clipped", "PLS median"}
+    assert {"PLS", "ridge", "U-Net", *variants} <= set(metrics["methods"])
+    assert set(metrics["difference"]) == set(metrics["methods"]) - {"PLS"}
+    for difference in metrics["difference"].values():
+        low, high = difference["rmsep_ratio_interval"]
+        assert 0 < low <= difference["rmsep_ratio"] <= high
     for method in metrics["methods"].values():
         low, high = method["mean"]["rmsep_interval"]
         assert 0 < low < method["mean"]["rmsep"] < high
@@ -191,7 +196,8 @@ def test_claims_say_what_the_paper_has_and_what_was_found(metrics):
 def test_the_report_reads_the_metrics_of_the_chain(metrics, tmp_path):
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     page = write_report(tmp_path).read_text("utf-8")
-    for section in ("Settings", "Methods", "Null maps", "Variograms", "Claims", "Licence and citation"):
+    for section in ("Settings", "Methods", "Null maps", "Variograms", "Claims", "Licence and citation", "Shortcuts",
+                    "Intervals for the mean"):  # fmt: skip
         assert f"{section}: missing" not in page
     for _, *row in head_to_head({"methods": metrics["methods"]}, ("RMSEP", "pixel RMSE", "share")):
         assert "-" not in row

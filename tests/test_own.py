@@ -57,6 +57,7 @@ def test_images_of_any_format_masks_and_truths(folder):
     for name in ("c01", "c02"):
         shutil.rmtree(folder / name)
     envi.write_cube(folder / "c01.hdr", values, NM)
+    (folder / "c01.hdr").rename(folder / "c01.raw.hdr")
     savemat(folder / "c02.mat", {"cube": values, "wavelength": NM})
     (folder / "masks").mkdir()
     (folder / "truth").mkdir()
@@ -137,6 +138,13 @@ def test_many_at_once_lose_none(folder, tmp_path):
         thread.join()
     assert set(names) <= set(data.read_manifest())
     assert sorted(path.name for path in (tmp_path / "cache" / "own").iterdir()) == [f"{name}.yaml" for name in names]
+
+
+def test_a_cache_that_cannot_be_written_is_named(folder, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HSICHEM_DATA", str(tmp_path / "file"))
+    refused = call("data", "add", folder, "--name", "m")
+    assert refused.exit_code == 2 and "cannot be written" in refused.stderr and "HSICHEM_DATA" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from hsichem.plotting import (
     MAP_COLOURS,
     OVER,
     UNDER,
-    show_curve,
     show_maps,
     show_scatter,
     show_spectra,
@@ -99,12 +98,6 @@ def test_variograms_are_in_mm_where_the_pitch_is_known():
         assert nugget.get_ydata() == [2, 2] and sill.get_ydata() == [8, 8]
 
 
-def test_curve_marks_the_count_chosen():
-    ax = show_curve([2, 3, 4], [5.0, 3.0, 2.9], [0.5, 0.3, 0.3], chosen=3).axes[0]
-    marked = [line for line in ax.lines if line.get_label() == "chosen: 3"]
-    assert marked[0].get_xydata().tolist() == [[3, 3.0]]
-
-
 def test_every_figure_is_closed_and_labelled():
     use_style()
     fit = Variogram("gaussian", 0.0, 0.0, float("nan"))  # a flat map must not break the figure
@@ -113,7 +106,6 @@ def test_every_figure_is_closed_and_labelled():
         show_scatter([20, 40, 60], {"PLS": [21, 42, 58], "U-Net": [25, 40, 55]}),
         show_variograms({"flat": (LAGS, np.zeros(10), fit)}),
         show_spectra([900, 950, 1000], {"fat": [0.1, 0.5, 0.2]}),
-        show_curve([1, 2], [3.0, 2.0], [0.1, 0.1], 2),
     ]
     assert not plt.get_fignums()
     for fig in figures:

@@ -65,6 +65,10 @@ def test_pipelines_equal_their_formulas():
     second = savgol_filter(spectra, 11, 2, deriv=2, mode="nearest")
     np.testing.assert_allclose(make_pipeline("sg2").fit_transform(spectra), second, atol=1e-10)
     np.testing.assert_array_equal(make_pipeline(None).fit_transform(spectra), spectra)
+    fitted, new = make_pipeline("msc").fit(spectra[:4]), spectra[4:]  # its reference: the mean of the first four
+    lines = [np.polyfit(spectra[:4].mean(axis=0), x, 1) for x in new]
+    corrected = [(x - offset) / slope for x, (slope, offset) in zip(new, lines, strict=True)]
+    np.testing.assert_allclose(fitted.transform(new), corrected, rtol=1e-8)
 
 
 def test_otsu_equals_a_search_over_every_threshold():

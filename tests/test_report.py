@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from hsichem import InputError, data
-from hsichem.report import figure_caption, text_table, write_report
+from hsichem.report import figure_caption, head_to_head, text_table, write_report
 
 PNG = base64.b64encode(b"\x89PNG not really").decode()
 METRICS = {
@@ -15,13 +15,20 @@ METRICS = {
     "methods": {
         "PLS": {
             "mean": {"rmsep": 1.234, "rmsep_interval": [0.9, 1.6], "bias": -0.05},
-            "map": {"pixel_rmse": 151.6, "correlation": 0.31, "slope": 0.9, "sd_ratio": 7.5, "outside_share": 0.4321,
-                    "low": -1012.3, "high": 1488.2},
+            "map": {"pixel_rmse": 151.6, "pixel_rmse_interval": [140.2, 163.0], "correlation": 0.31, "slope": 0.9,
+                    "sd_ratio": 7.5, "edge_width": 1.875, "outside_share": 0.4321, "low": -1012.3, "high": 1488.2},
             "variogram": {"nugget": 90.0, "partial_sill": 2.0, "range": 8.0, "correlated_share": 0.0253},
         },
         "U-Net": {"mean": {"rmsep": 2.5}, "map": {"correlation": None}, "variogram": {"correlated_share": 0.9991}},
     },
     "nulls": {"ramp": {"correlated_share": 1.0, "correlation": -0.02, "pixel_rmse": 20.0}},
+    "difference": {"U-Net": {"rmsep_ratio": 2.026, "rmsep_ratio_interval": [1.4, 2.9]}},
+    "smoothness": {"weight 20": {"correlated_share": 1.0, "slope": 0.08, "sd_ratio": 0.1, "pixel_rmse": 33.3,
+                                 "rmsep": 2.0}},
+    "shortcuts": {"U-Net, mask alone": {"rmsep": 9.0, "correlation": None, "moved": 8.5}},
+    "conformal": {"PLS": {"promised_share": 0.9, "held_share": 0.95, "held_share_interval": [0.75, 1.0],
+                          "width": 7.0, "n": 20}},
+    "calibration": {"U-Net": {"ratio": 6.2, "rank_correlation": 0.25, "spread": [1.0], "error": [6.2]}},
     "04_spatial_variance": {
         "claims": [{"claim": "share & <i>sense</i>", "paper": "99.91 %", "here": "99 %", "held": "yes", "why": "it is"}]
     },
@@ -53,7 +60,7 @@ class Page(HTMLParser):
 
     def handle_data(self, text):
         self.text += text
-        if self.open and self.open[-1] in ("td", "th"):
+        if self.open and self.open[-1] in ("td", "th", "small"):
             self.tables[-1][-1][-1] += text
 
 
@@ -71,6 +78,7 @@ def results(tmp_path, monkeypatch):
     folder = tmp_path / "results"
     folder.mkdir()
     (folder / "metrics.json").write_text(json.dumps(METRICS))
+    (folder / "maps.png").write_bytes(b"maps of all methods")
     parameters = {"dataset": "phantom-belly", "preset": "fast", "seed": 3, "epochs": 5, "results_dir": "/somewhere"}
     image = {"output_type": "display_data", "data": {"image/png": PNG[:8] + "\n" + PNG[8:] + "\n"}}
     source = ["# Figure: A map of fat. Look at the <edges>;\n", "# they blur.\n", "show()\n", "# Not caption.\n"]
@@ -98,10 +106,13 @@ def test_the_page_is_well_formed_accessible_and_alone(page):
         if tag == "th":
             assert attributes["scope"] in ("row", "col", "rowgroup")
         if tag == "img":
-            assert attributes["alt"] == "A map of fat"
+            assert attributes["alt"] in (
+                "A map of fat",
+                "One test image: the truth and the maps of the methods, on one scale",
+            )
     assert ("html", {"lang": "en"}) in page.tags
     names = [tag for tag, _ in page.tags]
-    assert names.count("table") == names.count("caption") == 5
+    assert names.count("table") == names.count("caption") == 9
 
 
 def test_the_style_asks_for_nothing_from_outside(results):
@@ -111,23 +122,47 @@ def test_the_style_asks_for_nothing_from_outside(results):
 
 
 def test_head_to_head_holds_methods_and_nulls_with_the_share_beside_the_correlation(page):
-    header, *rows = table_with(page, "RMSEP")
+    header, *rows = table_with(page, "to PLS")
     rows = {row[0]: dict(zip(header, row, strict=True)) for row in rows if len(row) > 1}
     assert list(rows) == ["PLS", "U-Net", "null: ramp"]
-    assert rows["PLS"]["RMSEP"] == "1.23" and rows["PLS"]["interval"] == "0.90 to 1.60"
+    assert rows["PLS"]["RMSEP"] == "1.23 0.90 to 1.60" and rows["PLS"]["pixel RMSE"] == "152 140 to 163"
+    assert rows["U-Net"]["to PLS"] == "2.03 1.40 to 2.90" and rows["PLS"]["to PLS"] == "-"
+    assert rows["PLS"]["edge"] == "1.88" and rows["U-Net"]["edge"] == "-"
+    assert ("small", {}) in page.tags
     assert rows["PLS"]["lowest"] == "-1012" and rows["PLS"]["outside"] == "43.21 %"
     assert rows["U-Net"]["slope"] == "-" and rows["U-Net"]["correlation"] == "-"
     assert (rows["null: ramp"]["share"], rows["null: ramp"]["correlation"]) == ("100.00 %", "-0.02")
     assert header.index("share") == header.index("correlation") + 1
-    assert [table for table in page.tables if "share" in " ".join(table[0])] == [table_with(page, "RMSEP")]
+    for table in page.tables:  # wherever a share stands, the pixels' truth stands beside it
+        assert "share" not in table[0] or "pixel RMSE" in table[0]
 
 
-def test_the_terminal_has_the_same_numbers():
+@pytest.mark.parametrize(
+    "row",
+    [
+        ["weight 20", "100.00 %", "0.08", "0.10", "33.30", "2.00"],
+        ["U-Net, mask alone", "9.00", "-", "8.50"],
+        ["PLS", "90.00 %", "95.00 % 75.00 to 100.00 %", "7.00", "20"],
+        ["U-Net", "6.20", "0.25"],
+    ],
+)
+def test_the_small_tables_have_their_numbers(page, row):
+    assert [row in table for table in page.tables].count(True) == 1
+
+
+def test_the_terminal_has_the_same_numbers_in_a_hundred_columns():
     header, pls, unet, ramp = text_table(METRICS).splitlines()
     assert "correlation     share" in header
-    assert pls.split()[-6:] == ["0.31", "2.53", "%", "0.90", "43.21", "%"]
-    assert unet.split()[:2] == ["U-Net", "2.50"] and ramp.split()[:2] == ["null:", "ramp"]
+    assert pls.split()[1:] == ["1.23", "-", "152", "0.31", "2.53", "%", "0.90", "1.88", "43.21", "%"]
+    assert unet.split()[:3] == ["U-Net", "2.50", "2.03"] and ramp.split()[:2] == ["null:", "ramp"]
     assert len({len(line) for line in (header, pls, unet, ramp)}) == 1
+    names = {"PLS of a longer name": METRICS["methods"]["PLS"]}
+    assert max(map(len, text_table(METRICS | {"methods": names}).splitlines())) <= 100
+
+
+def test_pls_stands_first():
+    methods = {"U-Net": {}, "PLS": {}, "ridge": {}, "PLS median": {}}
+    assert [name for name, *_ in head_to_head({"methods": methods}, ())] == ["PLS", "PLS median", "U-Net", "ridge"]
 
 
 def test_everything_is_escaped_and_complete(page):
@@ -139,7 +174,8 @@ def test_everything_is_escaped_and_complete(page):
     assert ["citation", entry["citation"]] in table_with(page, "field")
     assert "hsichem run --dataset phantom-belly --preset fast --seed 3 -p epochs 5" in page.text
     assert "/somewhere" not in page.text  # results_dir is of one machine
-    (image,) = [attributes["src"] for tag, attributes in page.tags if tag == "img"]
+    maps, image = [attributes["src"] for tag, attributes in page.tags if tag == "img"]
+    assert base64.b64decode(maps.partition(",")[2]) == b"maps of all methods"
     assert base64.b64decode(image.removeprefix("data:image/png;base64,")) == base64.b64decode(PNG)
 
 
@@ -147,9 +183,11 @@ def test_what_is_missing_is_said(results, page):
     assert "It stopped; see 02_part.failed.ipynb" in page.text
     assert "It has not been run into this folder" in page.text
     (results / "metrics.json").write_text("{}")
+    (results / "maps.png").unlink()
     (results / "01_part.ipynb").write_text(executed(["show()"], [], {}))
     text = Page(write_report(results).read_text("utf-8")).text
-    for what in ("Settings", "Methods", "Null maps", "Variograms", "Claims", "Licence and citation", "The command"):
+    for what in ("Settings", "Methods", "Null maps", "Variograms", "Claims", "Licence and citation", "The command",
+                 "Maps on one scale", "Smoothness sweep", "Shortcuts", "Intervals for the mean"):  # fmt: skip
         assert f"{what}: missing." in text
     assert "Figure without a caption: missing. Its cell drew no figure." in text
 

@@ -1,0 +1,107 @@
+"""The numbers of a run as rows of text: one table of all methods for the page and the terminal, and small ones."""
+
+# header, section and key in metrics["methods"][...]; the share stands beside the correlation: alone it misleads
+COLUMNS = [
+    ("RMSEP", "mean", "rmsep"),
+    ("to PLS", "difference", "rmsep_ratio"),
+    ("pixel RMSE", "map", "pixel_rmse"),
+    ("correlation", "map", "correlation"),
+    ("share", "variogram", "correlated_share"),
+    ("slope", "map", "slope"),
+    ("SD ratio", "map", "sd_ratio"),
+    ("edge", "map", "edge_width"),
+    ("outside", "map", "outside_share"),
+    ("lowest", "map", "low"),
+    ("highest", "map", "high"),
+    ("bias", "mean", "bias"),
+]
+TEXT_COLUMNS = ("RMSEP", "to PLS", "pixel RMSE", "correlation", "share", "slope", "edge", "outside")  # fits a terminal
+LEGEND = """RMSEP and bias: error of the mean of a test image. To PLS: RMSEP divided by that of PLS, on the same images.
+The other columns compare maps with the truth, pixel by pixel, at the map's own resolution: error, correlation, slope of
+predicted on true values, ratio of their standard deviations, 10-90 % width of edges beyond that of the truth (mm, or
+pixels of the image where the pitch is not known), pixels outside 0-100 %, lowest and highest value. Share: the
+spatially correlated part of the map's variance. It says how smooth a map is, not whether it is right: the null maps
+know nothing of the sample's chemistry and have a share too. Small: 95 % intervals, by bootstrap over the animals, those
+of the share over blocks of the maps; what has none is an extreme, or not known. Errors and values are in the unit of
+the reference."""
+
+# title, section of the metrics, header -> key, legend; the keys of a section are the rows
+TABLES = [
+    (
+        "Smoothness sweep",
+        "smoothness",
+        {"share": "correlated_share", "slope": "slope", "SD ratio": "sd_ratio", "pixel RMSE": "pixel_rmse"}
+        | {"RMSEP": "rmsep"},
+        "One network for each weight of the smoothness term, trained on one fold. The share says how smooth its maps "
+        "are, the other columns what that costs.",
+    ),
+    (
+        "Shortcuts",
+        "shortcuts",
+        {"RMSEP": "rmsep", "correlation of means": "correlation", "mean moved by": "moved"},
+        "Means predicted for test images of which something was taken away. A method that keeps its prediction did not "
+        "use what is missing. On the mask alone nothing of the sample is left but its outline: a correlation with the "
+        "reference there is a shortcut. Moved: root mean square of the change, in the unit of the reference.",
+    ),
+    (
+        "Intervals for the mean",
+        "conformal",
+        {"promised": "promised_share", "held": "held_share", "width": "width", "images": "n"},
+        "Conformal intervals (CV+) for the mean of an image, never for a pixel, and how many of the test images they "
+        "hold. Small: 95 % Clopper-Pearson interval of that share, as if images were independent.",
+    ),
+    (
+        "Does the ensemble's spread tell its error?",
+        "calibration",
+        {"error / spread": "ratio", "rank correlation": "rank_correlation"},
+        "Pixels of all test images. 1 is calibrated, above 1 is too sure. The rank correlation says whether pixels on "
+        "which the networks disagree err more.",
+    ),
+]
+
+
+def head_to_head(metrics: dict, headers: tuple) -> list[list[str]]:
+    """A row of text for each method, PLS first, then for each null map: its name, then the columns of these headers.
+
+    A figure's interval stands on a second line.
+    """
+    rows = []
+    for name, values in sorted(metrics.get("methods", {}).items(), key=lambda item: not item[0].startswith("PLS")):
+        rows.append((name, values | {"difference": metrics.get("difference", {}).get(name, {})}))
+    for name, null in metrics.get("nulls", {}).items():
+        rows.append((f"null: {name}", {"map": null, "variogram": null}))
+    chosen = [column for column in COLUMNS if column[0] in headers]
+    return [[name, *(cell(values.get(section, {}), key) for _, section, key in chosen)] for name, values in rows]
+
+
+def text_table(metrics: dict) -> str:
+    """The head-to-head table for a terminal, without the intervals: at most 100 characters wide."""
+    rows = [["", *TEXT_COLUMNS], *head_to_head(metrics, TEXT_COLUMNS)]
+    rows = [[text.partition("\n")[0] for text in row] for row in rows]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for name, *cells in rows:
+        numbers = (text.rjust(width) for text, width in zip(cells, widths[1:], strict=True))
+        lines.append("  ".join([name.ljust(widths[0]), *numbers]))
+    return "\n".join(lines)
+
+
+def cell(values: dict, key: str) -> str:
+    """A figure, and on a second line its interval (`<key>_interval`) if it has one."""
+    interval = values.get(f"{key}_interval")
+    return text(values.get(key), key) + (f"\n{text(interval, key)}" if interval else "")
+
+
+def text(value, key="") -> str:
+    """A value as a reader wants it: shares in per cent, two digits after the point, "-" for what is not known."""
+    if value is None:
+        return "-"
+    if isinstance(value, list | tuple):
+        return " to ".join(text(part, key) for part in value).replace(" % to", " to")
+    if key.endswith("_share"):
+        return f"{100 * value:.2f} %"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= 100 else f"{round(value, 2) + 0.0:.2f}"  # + 0.0: no -0.00
+    return str(value)

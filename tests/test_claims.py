@@ -1,0 +1,115 @@
+import copy
+import json
+
+import pytest
+
+from hsichem import InputError
+from hsichem.claims import claims_table
+
+METRICS = {
+    "methods": {
+        "PLS": {
+            "mean": {"rmsep": 2.0},
+            "map": {
+                "pixel_rmse": 30.0,
+                "pixel_rmse_interval": [28, 32],
+                "correlation": 0.51,
+                "low": -700.0,
+                "high": 900.0,
+                "outside_share": 0.4,
+            },
+            "variogram": {"correlated_share": 0.0253},
+        },
+        "PLS few components": {"map": {"pixel_rmse": 14.0, "pixel_rmse_interval": [13, 15]}},
+        "PLS smoothed": {"map": {"pixel_rmse": 9.0, "pixel_rmse_interval": [8.6, 9.4]}},
+        "PLS binned": {"map": {"pixel_rmse": 9.5, "pixel_rmse_interval": [9.1, 9.9]}},
+        "U-Net": {
+            "mean": {"rmsep": 1.8},
+            "map": {
+                "pixel_rmse": 8.0,
+                "pixel_rmse_interval": [7.5, 8.5],
+                "correlation": 0.83,
+                "low": 2.0,
+                "high": 97.0,
+                "outside_share": 0.0,
+            },
+            "variogram": {"correlated_share": 0.9991},
+        },
+    },
+    "nulls": {
+        "blurred noise": {"correlated_share": 0.9912, "correlation": -0.02},
+        "ramp": {"correlated_share": 1.0, "correlation": -0.001},
+    },
+    "difference": {"U-Net": {"rmsep_ratio": 0.9, "rmsep_ratio_interval": [0.85, 0.96]}},
+}
+BETTER, SAME, UNET_SHARE, PLS_SHARE, INSIDE, FAR, TRUTH = range(7)
+
+
+def with_changes(*changes):
+    metrics = copy.deepcopy(METRICS)
+    for path, value in changes:
+        *where, last = path.split("/")
+        section = metrics
+        for key in where:
+            section = section[key]
+        section[last] = value
+    return metrics
+
+
+@pytest.mark.parametrize(
+    ("row", "held", "changes"),
+    [
+        (BETTER, "yes", []),
+        (BETTER, "not shown", [("difference/U-Net/rmsep_ratio_interval", [0.85, 1.02])]),
+        (BETTER, "no", [("difference/U-Net/rmsep_ratio_interval", [1.05, 1.4])]),
+        (SAME, "no", []),
+        (SAME, "not shown", [("difference/U-Net/rmsep_ratio_interval", [0.85, 1.02])]),
+        (SAME, "yes", [("difference/U-Net/rmsep_ratio_interval", [0.95, 1.02])]),
+        (SAME, "yes", [("difference/U-Net/rmsep_ratio_interval", [1.05, 1.4])]),
+        (UNET_SHARE, "yes", []),
+        (UNET_SHARE, "no", [("methods/U-Net/variogram/correlated_share", 0.94)]),
+        (UNET_SHARE, "not shown", [("methods/U-Net/variogram/correlated_share", None)]),
+        (UNET_SHARE, "not shown", [("methods/U-Net/variogram/correlated_share", float("nan"))]),
+        (PLS_SHARE, "yes", []),
+        (PLS_SHARE, "no", [("methods/PLS/variogram/correlated_share", 0.11)]),
+        (INSIDE, "yes", []),
+        (INSIDE, "no", [("methods/U-Net/map/outside_share", 1e-5)]),
+        (FAR, "yes", []),
+        (FAR, "yes", [("methods/PLS/map/low", 0.0)]),
+        (FAR, "no", [("methods/PLS/map/low", -99.0), ("methods/PLS/map/high", 199.0)]),
+        (TRUTH, "yes", []),
+        (TRUTH, "no", [("methods/U-Net/map/pixel_rmse_interval", [9.5, 9.9])]),
+        (TRUTH, "not shown", [("methods/U-Net/map/pixel_rmse_interval", [9.3, 9.9])]),
+        (TRUTH, "no", [("methods/PLS by nugget", {"map": {"pixel_rmse": 5.0, "pixel_rmse_interval": [4, 6]}})]),
+        (TRUTH, "not shown", [("methods/PLS smoothed/map", {})]),
+    ],
+)
+def test_claims_are_held_against_the_numbers(row, held, changes):
+    table = claims_table(with_changes(*changes))
+    assert table[row]["held"] == held
+    assert all(set(r) == {"claim", "paper", "here", "held", "why"} for r in table)
+    json.dumps(table, allow_nan=False)
+
+
+def test_a_share_never_stands_alone():
+    table = claims_table(METRICS)
+    for row, own in ((UNET_SHARE, "99.91 % (correlation 0.83)"), (PLS_SHARE, "2.53 % (correlation 0.51)")):
+        assert table[row]["here"].startswith(own)
+        assert "blurred noise 99.12 % (correlation -0.02); ramp 100.00 % (correlation 0.00)" in table[row]["here"]
+    assert table[UNET_SHARE]["why"] == "as smooth, knowing nothing: blurred noise, ramp"
+    low = {"blurred noise": {"correlated_share": 0.9, "correlation": None}}
+    assert claims_table(with_changes(("nulls", low)))[UNET_SHARE]["why"] == "no null map scores as high"
+
+
+def test_claims_show_their_numbers():
+    table = claims_table(METRICS)
+    assert table[BETTER]["here"] == "RMSEP 1.80 against 2.00: ratio 0.90, interval 0.85 to 0.96"
+    assert table[FAR]["here"] == "-700.0 to 900.0 %, 40.00 % of pixels outside"
+    expected = "pixel RMSE 8.0 (7.5 to 8.5); smallest of 4 PLS maps: PLS smoothed 9.0 (8.6 to 9.4)"
+    assert table[TRUTH]["here"] == expected
+
+
+@pytest.mark.parametrize("missing", ["methods", "nulls", "difference"])
+def test_claims_need_all_sections(missing):
+    with pytest.raises(InputError, match=missing):
+        claims_table({k: v for k, v in METRICS.items() if k != missing})
