@@ -192,8 +192,10 @@ def _text(path) -> str:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: cannot be opened ({getattr(error, 'strerror', None) or error}).") from None
-    if len(raw) > LONGEST or b"\0" in raw:
-        raise InputError(f"{path}: not an ENVI header: it is no text of at most {LONGEST} bytes.")
+    if b"\0" in raw:
+        raise InputError(f"{path}: not an ENVI header: it is no text; is it the data file?")
+    if len(raw) > LONGEST:
+        raise InputError(f"{path}: not an ENVI header: it has more than {LONGEST} bytes.")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:

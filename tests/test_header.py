@@ -153,7 +153,7 @@ def test_a_header_that_cannot_be_opened_is_refused(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"no such file|cannot be opened"):
         header.parse("nul\0l.hdr")
     monkeypatch.setattr(header, "LONGEST", 10)
-    with pytest.raises(InputError, match="at most 10 bytes"):
+    with pytest.raises(InputError, match="more than 10 bytes"):
         parsed(tmp_path, "ENVI\nlines = 1\n")
 
 
