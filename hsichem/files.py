@@ -48,7 +48,9 @@ def locked(path, wait=True):
         lock.acquire(timeout=2 if wait else 0)
     except Timeout:
         if not wait:
-            raise InputError(f"{path} is in use by another process; wait until it ends, or choose another.") from None
+            raise InputError(
+                f"{path.parent} is in use by another process; wait until it ends, or choose another."
+            ) from None
         print(f"{path}: waiting for the process that is at it", file=sys.stderr)
         lock.acquire()
     except OSError as error:

@@ -185,7 +185,8 @@ def in_order(nm: np.ndarray, where) -> slice:
 def _text(path) -> str:
     try:
         if not Path(path).is_file():
-            raise InputError(f"{path}: cannot be opened: no such file; expected an ENVI header.")
+            why = "a link that leads nowhere" if Path(path).is_symlink() else "no such file"
+            raise InputError(f"{path}: cannot be opened: {why}; expected an ENVI header.")
         with open(path, "rb") as file:
             raw = file.read(LONGEST + 1).removeprefix(codecs.BOM_UTF8)
     except (OSError, ValueError) as error:

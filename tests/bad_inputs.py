@@ -264,8 +264,8 @@ ENVI = [
     ("header: empty", "not 'ENVI'", header_text(b"")),
     ("header: binary", "it is no text", header_text(bytes(range(256)))),
     ("header: 17 MB", "more than 16777216 bytes", header_text(b"ENVI\n" + b"; " * 2**23)),
-    ("header: a link to itself", "y.hdr: cannot be opened", lambda folder: (
-        loop(folder / "y.hdr"), lambda: envi.read_cube(folder / "y.hdr"))[1]),
+    ("header: a link to itself", "a link that leads nowhere", lambda folder: (
+        loop(folder / "x.hdr"), lambda: envi.read_cube(folder / "x.hdr"))[1]),
     ("header: a brace is not closed", "is not closed", image(wavelength="{900, 950,")),
     ("samples missing", "'samples' is missing", image(samples=None)),
     ("lines negative", "'lines' is '-3'", image(lines=-3)),
@@ -324,7 +324,7 @@ FORMATS = [
     ("a TIFF", "not a known image", foreign("x.tif", lambda path: path.write_bytes(b"II*\0"))),
     ("NumPy: pickled objects", "Python objects in dtype", foreign("x.npy", save_npy(np.array([{}], object)))),
     (
-        "NumPy: no NumPy",
+        "NumPy: cut",
         "cannot be read as a NumPy array",
         foreign("x.npy", lambda path: path.write_bytes(b"\x93NUMPY")),
     ),
@@ -414,11 +414,11 @@ SYSTEM = [
         "numpy.save", errno.EDQUOT, lambda folder: Results(folder).save_map("m", "s", np.zeros((2, 2))))),
     ("no permission, whatever the file", "Permission denied; mend that", refused(
         "hsichem.data.read_manifest", errno.EACCES, lambda folder: data.status("tecator"))),
-    ("results: another run is there", "is in use by another process", in_use),
+    ("results: another run is there", "results is in use by another process", in_use),
     ("results: no run", "has no metrics.json", words("report", "results")),
     ("results: metrics.json cut", "is not valid JSON", words("report", "results", before=with_cut_metrics)),
     ("weights missing", "is not a file; expected weights", weights("x.pt", lambda path: None)),
-    ("weights: pickled code", "cannot be read as a plain table of weights: Weights only load failed",
+    ("weights: pickled code", "could run code",
      weights("x.pt", lambda path: torch.save({"w": Path}, path))),
     ("weights cut", "cannot be read as a plain table of weights: Error while", weights(
         "x.safetensors", lambda path: path.write_bytes(b"\xff" * 20))),
