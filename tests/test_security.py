@@ -37,6 +37,8 @@ def faults(source: str) -> list[str]:
             found.append(f"{node.lineno}: {called}")
         argument, safe = ARGUMENTS.get(name, {}).get(owner, (None, None))
         value = keywords.get(argument)
+        if argument == "allow_pickle" and value is None:  # NumPy's own default is the safe one; torch's was not always
+            continue
         if argument and not (isinstance(value, ast.Constant) and value.value is safe):
             found.append(f"{node.lineno}: {called} without {argument}={safe}")
         if "shell" in keywords:
@@ -58,7 +60,7 @@ def test_nothing_that_is_read_is_executed():
 @pytest.mark.parametrize(
     "source",
     ["eval('1')", "exec(code)", "import pickle", "from joblib import load", "yaml.load(f)", "yaml.load(f, yaml.Loader)",
-     "yaml.unsafe_load(f)", "np.load(f)", "np.load(f, allow_pickle=True)", "np.load(f, allow_pickle=flag)",
+     "yaml.unsafe_load(f)", "np.load(f, allow_pickle=True)", "np.load(f, allow_pickle=flag)",
      "torch.load(f)", "torch.load(f, weights_only=False)", "subprocess.run(x, shell=True)", "os.system(x)",
      "archive.extractall()"],
 )  # fmt: skip
