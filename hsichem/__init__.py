@@ -3,7 +3,7 @@
 Read the modules in the order of the data flow:
 
     images     cube, files, header, counts, capture, envi, matlab, formats, masks
-    data sets  meat, phantom, mosaic, references, manifest, samples, own, data, folder_check
+    data sets  meat, phantom, mosaic, references, manifest, samples, own, download, data, folder_check
     PLS        preprocess, pls, calibration, diagnostics, baselines
     networks   losses, weights, tiles, unet, pixelnet, train
     judgement  variogram, spatial, uncertainty, evaluate, shortcuts, claims

@@ -86,7 +86,8 @@ def calibrate(frames: dict[str, Cube], paths: dict[str, Path], factor: float = 1
         col, band = np.argwhere(~(span > 0))[0]
         raise InputError(
             f"{paths['white']}: white is not above dark in {(span <= 0).sum()} of {span.size} column-band pairs, first "
-            f"at column {col}, band {band} ({scene.wavelengths[band]:.1f} nm). "
+            f"at column {col}, band {band} ({scene.wavelengths[band]:.1f} nm): {mean['white'][col, band]:g} against "
+            f"{mean['white'][col, band] - span[col, band]:g}. "
             "Are the two references swapped, or a pixel dead?"
         )
     values = scene.values  # in place: a full-size capture fills gigabytes

@@ -1,6 +1,7 @@
 """The commands: run, report, and data (list, make, fetch, verify, check, add)."""
 
 import ast
+import errno
 import time
 from pathlib import Path
 
@@ -22,6 +23,10 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except InputError as error:
             raise _stop(error, 2) from None
+        except OSError as error:  # a file or folder that the system refuses
+            if error.errno in (None, errno.EPIPE):  # of a closed pipe click takes care
+                raise
+            raise _stop(f"{error.filename or 'a file'}: {error.strerror}; mend that and try again.", 2) from None
 
 
 def _stop(error, status):

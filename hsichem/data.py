@@ -4,21 +4,18 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections import Counter
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pooch
-import requests
 
 from hsichem import manifest, mosaic, own, phantom
 from hsichem.cube import Cube, InputError
+from hsichem.download import fetch_file
+from hsichem.files import locked, refused
 from hsichem.preprocess import crop_and_bin
 from hsichem.samples import LAYOUTS, Sample
-
-pooch.get_logger().setLevel("WARNING")  # its messages would put the machine's paths into notebooks
 
 
 @dataclass(frozen=True)
@@ -113,18 +110,22 @@ def make(name: str, root=None, size=None) -> Path:
         return folder
     knobs, seed = entry["recipe"]["sizes"][_size(name, entry, size)], entry["recipe"]["seed"]
     fetch(name, root)
-    with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.parent) as temporary:
-        made = Path(temporary) / folder.name
-        made.mkdir()
-        if entry["recipe"]["maker"] == "mosaic":
-            mosaic.make(made, knobs, seed, _cache(root) / name)
-        else:
-            phantom.make(made, knobs, seed)
+    making = folder.with_name(f".making-{folder.name}")
+    with locked(folder):
+        if folder.is_dir():  # another process made it while this one waited
+            return folder
         try:
-            os.replace(made, folder)
-        except OSError:
-            if not folder.is_dir():  # if it is there, another process was first: the same recipe gave the same bytes
-                raise
+            shutil.rmtree(making, ignore_errors=True)  # a killed process left it
+            making.mkdir()
+            if entry["recipe"]["maker"] == "mosaic":
+                mosaic.make(making, knobs, seed, _cache(root) / name)
+            else:
+                phantom.make(making, knobs, seed)
+            os.replace(making, folder)
+        except OSError as error:
+            raise refused(folder, error) from error
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
     return folder
 
 
@@ -136,30 +137,16 @@ def fetch(name: str, root=None) -> list[Path]:
     entry, folder = _entry(name, root), _cache(root) / name
     if "folder" in entry:
         raise InputError(f"{name} is your own folder, {entry['folder']}; there is nothing to fetch or make.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    mirror = os.environ.get("HSICHEM_DATA_MIRROR")
-    for file in entry["files"]:
-        local = Path(mirror, name, file["path"]) if mirror else None
-        copy = local is not None and local.is_file()
-        if not copy and not file["url"] and not (folder / file["path"]).is_file():
-            raise InputError(
-                f"{name}: {file['path']} has no public address. Set HSICHEM_DATA_MIRROR to a folder that holds "
-                f"{name}/{file['path']}."
-            )
-        store = pooch.create(
-            folder,
-            base_url="",
-            registry={file["path"]: f"sha256:{file['sha256']}"},
-            urls={file["path"]: str(local) if copy else file["url"] or ""},
-            retry_if_failed=3 if file["url"] and not copy else 0,
-        )
-        download = partial(_copy, local) if copy else pooch.HTTPDownloader(progressbar=True)
-        try:
-            store.fetch(file["path"], downloader=download)
-        except (ValueError, requests.RequestException) as error:
-            source = local if copy else file["url"]
-            raise InputError(f"{name}: {file['path']} could not be fetched from {source}: {error}") from None
-    return [folder / file["path"] for file in entry["files"]]
+    paths = [folder / file["path"] for file in entry["files"]]
+    sums = [file["sha256"] for file in entry["files"]]
+    if any(not path.is_file() or pooch.file_hash(path) != sha256 for path, sha256 in zip(paths, sums, strict=True)):
+        with locked(folder):
+            for left in folder.rglob("tmp????????"):  # pooch's, of a killed process
+                if left not in paths:
+                    left.unlink()
+            for file in entry["files"]:
+                fetch_file(name, file, folder)
+    return paths
 
 
 def verify(name: str, root=None, size=None) -> list[str]:
@@ -207,10 +194,6 @@ def status(name: str, root=None) -> str:
         return f"made ({', '.join(sizes)})" if sizes else "absent"
     present = sum((_cache(root) / name / file["path"]).is_file() for file in entry["files"])
     return "absent" if not present else "fetched" if present == len(entry["files"]) else "incomplete"
-
-
-def _copy(local: Path, url, output_file, store) -> None:
-    shutil.copyfile(local, output_file)
 
 
 def _cache(root) -> Path:

@@ -185,15 +185,18 @@ def in_order(nm: np.ndarray, where) -> slice:
 def _text(path) -> str:
     try:
         if not Path(path).is_file():
-            raise InputError(f"{path}: cannot be opened: no such file; expected an ENVI header.")
+            why = "a link that leads nowhere" if Path(path).is_symlink() else "no such file"
+            raise InputError(f"{path}: cannot be opened: {why}; expected an ENVI header.")
         with open(path, "rb") as file:
             raw = file.read(LONGEST + 1).removeprefix(codecs.BOM_UTF8)
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: cannot be opened ({getattr(error, 'strerror', None) or error}).") from None
-    if len(raw) > LONGEST or b"\0" in raw:
-        raise InputError(f"{path}: not an ENVI header: it is no text of at most {LONGEST} bytes.")
+    if b"\0" in raw:
+        raise InputError(f"{path}: not an ENVI header: it is no text; is it the data file?")
+    if len(raw) > LONGEST:
+        raise InputError(f"{path}: not an ENVI header: it has more than {LONGEST} bytes.")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:

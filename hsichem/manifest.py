@@ -54,11 +54,10 @@ def _check_growth(path, text: str) -> None:
     for event in yaml.parse(text, LOADER):
         aliases += isinstance(event, yaml.AliasEvent)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if aliases > MOST_ALIASES or depth > DEEPEST:
-            raise InputError(
-                f"{path}: more than {MOST_ALIASES} aliases (*name), or lists in lists deeper than {DEEPEST}; a "
-                "manifest needs neither."
-            )
+        if aliases > MOST_ALIASES:
+            raise InputError(f"{path}: more than {MOST_ALIASES} aliases (*name); write out what they stand for.")
+        if depth > DEEPEST:
+            raise InputError(f"{path}: lists in lists deeper than {DEEPEST}; a manifest needs none.")
 
 
 def _check_entry(where: str, node, entry) -> None:
@@ -75,7 +74,9 @@ def _check_entry(where: str, node, entry) -> None:
         file_lines = _check(f"{where}, file {number}", item, value, FILE)
         path = PurePosixPath(value["path"])
         if path.is_absolute() or ".." in path.parts or "\\" in value["path"] or ":" in value["path"]:
-            raise InputError(f"{where}, line {file_lines['path']}: 'path' leaves the data set's folder.")
+            raise InputError(
+                f"{where}, line {file_lines['path']}: 'path' leaves the data set's folder: {value['path']!r}."
+            )
         if len(value["sha256"]) != 64 or set(value["sha256"]) - set("0123456789abcdef"):
             raise InputError(f"{where}, line {file_lines['sha256']}: 'sha256' needs 64 digits of 0-9 and a-f.")
     sizes = []

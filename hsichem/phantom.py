@@ -194,11 +194,9 @@ def _record(folder, name, knobs, optics, spectra, wavelengths, rng) -> None:
     write("WHITEREF_", expose(ones))
     write("DARKREF_", expose(0 * ones))
     with tempfile.TemporaryFile(dir=folder) as scratch:
-        counts = np.memmap(scratch, np.uint16, "w+", shape=(rows, len(wavelengths), cols))
-        for start in range(0, rows, LINES):
-            block = slice(start, start + LINES)
-            counts[block] = expose(reflectance(optics, spectra, block))
-        write("", counts)
+        for start in range(0, rows, LINES):  # written, not mapped: a full disk is then an error, not a bus error
+            expose(reflectance(optics, spectra, slice(start, start + LINES))).tofile(scratch)
+        write("", np.memmap(scratch, np.uint16, "r", shape=(rows, len(wavelengths), cols)))
 
 
 def reflectance(optics: dict, spectra: np.ndarray, block: slice) -> np.ndarray:

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import re
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ NAMES = ("references.csv", "references.xlsx")
 GROUPS = ("group", "animal")  # columns that say which samples belong together; without one, each stands alone
 PLAIN = re.compile(r"\w[\w .+()-]*(?<![ .])")  # a name that is one folder's on every system
 HEADING = re.compile(r"(?P<name>.*?)\s*[(\[](?P<unit>.*)[)\]]")  # fat (% w/w)
+LONGEST = 2**24  # bytes
 SEED = 0  # of the dealing of splits
 
 
@@ -77,6 +79,7 @@ def read_table(folder, references=None) -> Table:
     Raises InputError when there is no table, two of them, or one that cannot be read.
     """
     path = find_table(folder)
+    _check_length(path)
     (_, headings), *lines = _from_csv(path) if path.suffix == ".csv" else _from_xlsx(path)
     units = {}
     for position, heading in enumerate(headings, start=1):
@@ -126,6 +129,19 @@ def find_table(folder) -> Path:
         missing = f"missing, and no {xlsx} either; a data set needs this table of its samples"
         raise InputError(f"{csv_}: {f'there is {xlsx}, too; keep one' if found else missing}.")
     return found[0]
+
+
+def _check_length(path: Path) -> None:
+    """Refuse what would fill the memory; a workbook is compressed, and counts with the size it has unpacked."""
+    length = path.stat().st_size
+    if path.suffix == ".xlsx":
+        try:
+            with zipfile.ZipFile(path) as archive:
+                length = sum(member.file_size for member in archive.infolist())
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path}: cannot be read as a workbook: {error}.") from None
+    if length > LONGEST:
+        raise InputError(f"{path}: {length} bytes, longer than the {LONGEST} that a table of samples may have.")
 
 
 def _number(cell: str) -> float | None:

@@ -12,6 +12,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from hsichem.cube import InputError
+from hsichem.files import locked
 
 PACKAGE = Path(__file__).parent
 
@@ -54,7 +55,7 @@ def run_notebooks(notebooks: list[Path], folder: Path, parameters: dict) -> list
     everything is executed, because later notebooks read what earlier ones wrote.
 
     Raises InputError, before anything starts, for a parameter that no notebook knows and for a folder that cannot be
-    written; NotebookError where a notebook stops.
+    written or that another run is writing; NotebookError where a notebook stops.
     """
     own = check_parameters(notebooks, parameters)
     folder = Path(folder)
@@ -69,12 +70,13 @@ def run_notebooks(notebooks: list[Path], folder: Path, parameters: dict) -> list
     others = [path for path in os.environ.get("JUPYTER_PATH", "").split(os.pathsep) if path not in ("", first)]
     os.environ["JUPYTER_PATH"] = os.pathsep.join([first, *others])
     outputs, resume = [], True
-    for notebook in notebooks:
-        output = folder / notebook.name
-        resume = resume and _is_finished(notebook, output, own[notebook])
-        if not resume:
-            _execute(notebook, output, own[notebook])
-        outputs.append(output)
+    with locked(folder / "run", wait=False):
+        for notebook in notebooks:
+            output = folder / notebook.name
+            resume = resume and _is_finished(notebook, output, own[notebook])
+            if not resume:
+                _execute(notebook, output, own[notebook])
+            outputs.append(output)
     return outputs
 
 

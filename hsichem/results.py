@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from hsichem.cube import InputError
-from hsichem.files import replacing
+from hsichem.files import locked, replacing
 
 
 class Results:
@@ -33,12 +33,14 @@ class Results:
 
     def save(self, section: str, values: dict) -> None:
         """Add values to a section; numbers must be finite (None says that a figure does not exist)."""
-        metrics = self.metrics()
-        metrics[section] = metrics.get(section, {}) | values
-        # numpy numbers have item(); what has not is a mistake and raises
-        text = json.dumps(metrics, indent=1, allow_nan=False, default=lambda number: number.item())
-        with replacing(self.folder / "metrics.json") as part:
-            part.write_text(text + "\n", encoding="utf-8")
+        path = self.folder / "metrics.json"
+        with locked(path):  # between reading and writing, another process could add what we would then drop
+            metrics = self.metrics()
+            metrics[section] = metrics.get(section, {}) | values
+            # numpy numbers have item(); what has not is a mistake and raises
+            text = json.dumps(metrics, indent=1, allow_nan=False, default=lambda number: number.item())
+            with replacing(path) as part:
+                part.write_text(text + "\n", encoding="utf-8")
 
     def save_map(self, method: str, sample: str, values: np.ndarray) -> None:
         """Keep a map (rows, cols); NaN where nothing was predicted."""

@@ -8,6 +8,7 @@ best weights and optimiser state, and 30 stop the training.
 import copy
 import csv
 import hashlib
+import io
 import json
 import math
 from dataclasses import asdict, dataclass, field
@@ -15,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from tqdm import tqdm
 
 from hsichem.cube import Cube
-from hsichem.files import replacing
+from hsichem.files import locked, replacing
 from hsichem.losses import PUBLISHED_WEIGHTS, TERMS, map_losses
 from hsichem.pixelnet import PixelNetwork
 from hsichem.preprocess import halve
@@ -196,8 +197,10 @@ def train_fold(images, folds, fold: int, config: TrainConfig, folder, on_epoch=N
                     group["lr"] = max(rate / 10, config.lowest_rate)
             saved = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "best": best, "action": action}
             saved |= {"schedule": (schedule.best, schedule.waited), "history": history}
+            memory = io.BytesIO()  # to a file directly, a full disk would be a RuntimeError about "unexpected pos"
+            torch.save(saved, memory)
             with replacing(checkpoint) as part:
-                torch.save(saved, part)
+                part.write_bytes(memory.getbuffer())
             bar.set_postfix({name: f"{sums[name]:.3g}" for name in TERMS} | {"validation mse": f"{watched_mse:.3g}"})
             bar.update()
             if on_epoch:
@@ -209,7 +212,7 @@ def train_fold(images, folds, fold: int, config: TrainConfig, folder, on_epoch=N
         writer.writeheader()
         writer.writerows(history)
     with replacing(finished) as part:
-        save_file(model.state_dict(), part)
+        part.write_bytes(save(model.state_dict()))
     checkpoint.unlink(missing_ok=True)
     return model
 
@@ -228,7 +231,8 @@ def train_folds(cubes, references, folds, config: TrainConfig, folder, on_epoch=
     images = [TrainingImage.from_cube(model, cube, value) for cube, value in zip(cubes, references, strict=True)]
     own = Path(folder) / config.fingerprint(*data)
     chosen = sorted(set(folds)) if only is None else [only]
-    members = [train_fold(images, folds, fold, config, own, on_epoch) for fold in chosen]
+    with locked(own / "folds"):  # a second process waits, then reads what the first has trained
+        members = [train_fold(images, folds, fold, config, own, on_epoch) for fold in chosen]
     return Ensemble(members), {fold: read_history(own, fold) for fold in chosen}
 
 

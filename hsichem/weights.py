@@ -30,7 +30,9 @@ def read_weights(path: Path) -> dict:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each reader has its own kinds of error; none of them is the user's to untangle
         reason = str(error).splitlines()[0]
-        raise InputError(f"{path} cannot be read as a plain table of weights: {reason}") from error
+        if "Weights only load failed" in reason:  # torch goes on to say how to load it all the same
+            reason = "it holds more than tensors, and reading that could run code. Ask for the state dict alone"
+        raise InputError(f"{path} cannot be read as a plain table of weights: {reason}.") from error
 
 
 def check_names(path, model, state):

@@ -49,7 +49,11 @@ def test_run_makes_data_results_and_a_report(chain, tmp_path):
     assert opened == [("phantom-belly", "paper")]
     (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name.endswith("-phantom-belly")
-    assert {path.name for path in folder.iterdir()} == {"01_one.ipynb", "metrics.json", "report.html"}
+    assert {path.name for path in folder.iterdir() if path.suffix != ".lock"} == {
+        "01_one.ipynb",
+        "metrics.json",
+        "report.html",
+    }
     given = json.loads((folder / "01_one.ipynb").read_text())["metadata"]["papermill"]["parameters"]
     assert given == {
         "dataset": "phantom-belly", "preset": "paper", "seed": 0, "epochs": 5, "results_dir": str(folder)

@@ -48,7 +48,13 @@ def toy(monkeypatch, tmp_path):
 
 
 def files_in(folder):
-    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
+    files = (path for path in Path(folder).rglob("*") if path.is_file() and path.suffix != ".lock")
+    return sorted(str(path.relative_to(folder)) for path in files)
+
+
+def shown(folder):
+    """Names in a folder but for the locks."""
+    return [path.name for path in folder.iterdir() if path.suffix != ".lock"]
 
 
 def test_a_made_set_from_nothing_to_samples(toy, tmp_path):
@@ -59,10 +65,10 @@ def test_a_made_set_from_nothing_to_samples(toy, tmp_path):
     assert [sample.id for sample in dataset.samples] == ["s1", "s2"]
     assert (dataset.response, dataset.unit, dataset.crop_nm, dataset.bin) == ("fat", "% w/w", (750, None), 1)
     assert dataset.samples[1].load().values[0, 0, 0] == 4 and dataset.samples[1].truth()[0, 0] == 30
-    assert [path.name[:11] for path in (tmp_path / "cache").iterdir()] == ["made-small-"]
+    assert [name[:11] for name in shown(tmp_path / "cache")] == ["made-small-"]
     large = data.open_dataset("made", root=tmp_path / "other", size="large")
     assert large.samples[0].truth()[0, 0] == 40 and large.bin == 2
-    assert len(list((tmp_path / "other").iterdir())) == 1
+    assert len(shown(tmp_path / "other")) == 1
 
 
 def test_a_changed_knob_makes_a_new_folder_and_the_same_recipe_none(toy):
@@ -83,19 +89,40 @@ def test_a_maker_that_fails_leaves_nothing(toy, monkeypatch, tmp_path):
     monkeypatch.setattr(data.phantom, "make", breaks)
     with pytest.raises(RuntimeError):
         data.make("made")
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert shown(tmp_path / "cache") == []
 
 
-def test_who_finishes_first_wins(toy, monkeypatch, tmp_path):
-    def overtaken(folder, knobs, seed):
+def test_who_comes_second_waits_and_takes_what_the_first_made(toy, monkeypatch, tmp_path):
+    made, second = [], threading.Thread(target=lambda: made.append(data.make("made")))
+
+    def slow(folder, knobs, seed):
+        if second.ident is None:
+            second.start()
+            second.join(0.3)  # it waits for us, so this ends in vain
+        made.append(folder.name)
         write_toy(folder, knobs, seed)
-        monkeypatch.setattr(data.phantom, "make", write_toy)
-        (data.make("made") / "first").touch()  # another process, while this one is still at it
 
-    monkeypatch.setattr(data.phantom, "make", overtaken)
+    monkeypatch.setattr(data.phantom, "make", slow)
     folder = data.make("made")
-    assert (folder / "first").exists()
-    assert list((tmp_path / "cache").iterdir()) == [folder]
+    second.join(60)
+    assert made == [f".making-{folder.name}", folder]
+    assert shown(tmp_path / "cache") == [folder.name]
+
+
+def test_what_killed_processes_left_is_removed(toy, tmp_path, monkeypatch):
+    folder = data.make("made")
+    left = [folder.with_name(f".making-{folder.name}"), tmp_path / "cache" / "fetched" / "sub"]
+    folder.rename(left[0])
+    left[1].mkdir(parents=True)
+    (left[1] / "tmpab12_xyz").touch()
+    assert data.make("made") == folder and data.verify("made") == []
+    copy = tmp_path / "mirror" / "fetched" / "sub" / "table.csv"
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(TABLE)
+    monkeypatch.setenv("HSICHEM_DATA_MIRROR", str(tmp_path / "mirror"))
+    assert data.fetch("fetched") == [left[1] / "table.csv"]
+    assert files_in(tmp_path / "cache" / "fetched") == ["sub/table.csv"]
+    assert not left[0].exists()
 
 
 def test_unknown_names_and_sizes_are_refused_with_the_known_ones(toy):
@@ -187,6 +214,14 @@ def test_a_wrong_checksum_is_refused_and_nothing_is_left(toy, server, tmp_path):
     server.answers = [(200, b"something else")] * 4
     toy["fetched"]["files"] = [table_file(server.url)]
     with pytest.raises(InputError, match=r"could not be fetched from http"):
+        data.fetch("fetched")
+    assert server.asked == 4 and files_in(tmp_path) == []
+
+
+def test_more_bytes_than_the_manifest_states_are_refused(toy, server, tmp_path):
+    server.answers = [(200, TABLE + b"x" * 10**6)] * 4
+    toy["fetched"]["files"] = [table_file(server.url)]
+    with pytest.raises(InputError, match=rf"more than the {len(TABLE)} bytes that the manifest states"):
         data.fetch("fetched")
     assert server.asked == 4 and files_in(tmp_path) == []
 

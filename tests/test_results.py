@@ -5,7 +5,6 @@ import pytest
 
 from hsichem import InputError
 from hsichem.exercises import check
-from hsichem.files import replacing
 from hsichem.results import Results
 
 
@@ -25,7 +24,7 @@ def test_nan_is_never_written(tmp_path):
     with pytest.raises(ValueError, match="JSON compliant"):
         results.save("a", {"y": float("nan")})
     assert (tmp_path / "metrics.json").read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == ["metrics.json"]
+    assert [p.name for p in tmp_path.iterdir() if p.suffix != ".lock"] == ["metrics.json"]
 
 
 def test_broken_metrics_are_named(tmp_path):
@@ -45,13 +44,6 @@ def test_maps_come_back_by_sample(tmp_path):
     assert maps["s2"].dtype == np.float32
     np.testing.assert_array_equal(maps["s2"], values + 1)
     assert results.maps("unet") == {}
-
-
-def test_a_file_is_whole_or_absent(tmp_path):
-    with pytest.raises(RuntimeError), replacing(tmp_path / "out.txt") as part:
-        part.write_text("half")
-        raise RuntimeError
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
