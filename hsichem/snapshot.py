@@ -51,7 +51,7 @@ def static_figure(scene, limits, pins, polygon, plots) -> Figure:
     scale = 10.6 / (1.05 * COLUMNS * width)  # inches for a pixel
     space = 0.75 / scale  # pixels for the titles above each map
     tall = [map_rows * (height + space) * scale + 0.8, 2.6 * plot_rows]
-    fig = Figure(figsize=(11, sum(tall)), dpi=80, facecolor="white")
+    fig = Figure(figsize=(11, sum(tall)), dpi=66, facecolor="white")
     upper, lower = fig.subfigures(2, 1, height_ratios=tall)
     ax = upper.add_axes((0.02, 0.8 / tall[0], 0.96, 1 - 0.8 / tall[0]))
     for k, (name, layer) in enumerate(scene.layers.items()):
