@@ -112,9 +112,10 @@ def histogram_plot(scene: Scene, values: dict) -> dict:
     series = []
     for k, (name, v) in enumerate(shared.items()):
         counts, edges = np.histogram(v, 40, limits)
-        series.append(
-            _line(name, (edges[1:] + edges[:-1]) / 2, 100 * counts / v.size, colour=COLOURS[k % len(COLOURS)])
-        )
+        look = {"colour": COLOURS[k % len(COLOURS)]}
+        if k >= len(COLOURS):  # more maps than colours that can be told apart: the next round is dashed, then dotted
+            look["dash"] = "5 3" if k < 2 * len(COLOURS) else "1 2"
+        series.append(_line(name, (edges[1:] + edges[:-1]) / 2, 100 * counts / v.size, **look))
     told = "; ".join(f"{name}: mean {v.mean():.1f}, SD {v.std():.1f}" for name, v in shared.items())
     labels = {"xlabel": "value (% w/w)", "ylabel": "pixels (%)", "shaded": []}
     return labels | {"title": "Histogram of the region", "summary": f"Histogram. {told}.", "series": series}

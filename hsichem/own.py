@@ -93,14 +93,9 @@ def write_entry(cache: Path, name: str, entry: dict) -> None:
 
     Raises InputError when it cannot be written.
     """
-    try:
-        with replacing(cache / "own" / f"{name}.yaml") as part:
-            part.write_text(yaml.safe_dump({name: entry}, sort_keys=False, allow_unicode=True), encoding="utf-8")
-            manifest.read(part)  # what cannot be read again must not be kept
-    except OSError as error:
-        raise InputError(
-            f"{cache / 'own'}: cannot be written ({error.strerror}); set HSICHEM_DATA to another folder."
-        ) from None
+    with replacing(cache / "own" / f"{name}.yaml") as part:
+        part.write_text(yaml.safe_dump({name: entry}, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        manifest.read(part)  # what cannot be read again must not be kept
 
 
 def read_entries(cache: Path, taken) -> dict:

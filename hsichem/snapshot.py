@@ -111,7 +111,8 @@ def _draw_plot(ax, plot):
     ax.tick_params(labelsize=8)
     ax.grid(color="0.92")
     if plot["series"]:
-        ax.legend(fontsize=7, frameon=False)
+        many = len(plot["series"]) > 6
+        ax.legend(fontsize=5 if many else 7, ncols=2 if many else 1, frameon=False)
 
 
 def write_page(path, state: dict) -> Path:
