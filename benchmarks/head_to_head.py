@@ -3,8 +3,8 @@
 python benchmarks/head_to_head.py [--seeds 5] [--datasets phantom-belly mineral-mixtures] [--preset lesson] [--jobs 2]
 
 Each run is `hsichem run --seed N`, one thread each, into runs/seeds/<data set>-<N>; runs that are there are kept, so a
-stopped study goes on. The seed decides initial weights, the order of images and flips; the images stay the same, so
-the spread is that of training alone. PLS has none.
+stopped study goes on. The seed decides initial weights, the order of images and flips, and how cross-validation deals
+its folds, by which PLS is chosen; the images stay the same, so the spread is that of the methods alone.
 """
 
 import argparse
