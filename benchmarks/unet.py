@@ -103,6 +103,7 @@ def work(network, x, kind, dtype):
         if isinstance(network, ChemicalUNet):
             weights_channels_last(network)  # as predict_map does
         return partial(infer, network.eval(), x, DTYPES[dtype])
+    network.to(memory_format=torch.contiguous_format)  # as a network that has not predicted yet
     rate = 1e-9  # the weights hardly move, so that the two networks stay comparable
     fused = isinstance(network, ChemicalUNet)  # as train.py does; not torch's default
     optimizer = torch.optim.Adam(network.parameters(), lr=rate, fused=fused)
