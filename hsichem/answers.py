@@ -12,26 +12,12 @@ import numpy as np
 
 from hsichem.cube import Cube, InputError
 from hsichem.layers import Layer, Scene
+from hsichem.masks import inside
 from hsichem.plotting import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
 from hsichem.spatial import fit_variogram, semivariogram
 
 COLOURS = [VERMILLION, BLUE, GREEN, ORANGE, PURPLE, SKY]
 DRIVING = 0.5  # the shaded bands together make this part of the prediction
-
-
-def inside(polygon, shape, step: int = 1) -> np.ndarray:
-    """(rows, cols) bool: pixels whose centres lie in the polygon.
-
-    polygon: [(row, col), ...] in pixels of the image, (0, 0) its upper left corner. Raises InputError for fewer than
-    three corners or numbers that are not finite.
-    """
-    from matplotlib.path import Path
-
-    corners = np.asarray(polygon, dtype=float)
-    if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3 or not np.isfinite(corners).all():
-        raise InputError(f"polygon of shape {corners.shape}; expected three or more (row, col) corners.")
-    centres = (np.indices(shape).reshape(2, -1).T + 0.5) * step
-    return Path(corners).contains_points(centres).reshape(shape)
 
 
 def driving_bands(model, spectrum, mean) -> np.ndarray:

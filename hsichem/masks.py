@@ -58,17 +58,23 @@ def polygon_mask(corners, shape: tuple) -> np.ndarray:
     image, (0.5, 0.5) the centre of its first pixel. Parts outside the image are cut off.
     Raises InputError for fewer corners, or when no pixel is inside.
     """
-    corners = np.asarray(corners, dtype=float)
+    mask = inside(corners, shape)
+    if not mask.any():
+        raise InputError(f"the polygon holds no pixel of an image of {shape}; its corners are (row, col).")
+    return mask
+
+
+def inside(polygon, shape: tuple, step: int = 1) -> np.ndarray:
+    """(rows, cols) bool: as `polygon_mask`, on pixels `step` times as wide as the image's; it may hold none."""
+    corners = np.asarray(polygon, dtype=float)
     if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3 or not np.isfinite(corners).all():
-        raise InputError(f"polygon of shape {corners.shape}; expected three or more corners (row, col).")
-    row, col = np.ogrid[0.5 : shape[0], 0.5 : shape[1]]
-    inside = np.zeros(shape, bool)
+        raise InputError(f"polygon of shape {corners.shape}; expected three or more (row, col) corners.")
+    row, col = (step * (axis + 0.5) for axis in np.ogrid[: shape[0], : shape[1]])
+    mask = np.zeros(shape, bool)
     for (r0, c0), (r1, c1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         if r0 != r1:  # each edge to the right of a pixel turns outside into inside, and back
-            inside ^= ((r0 > row) != (r1 > row)) & (col < c0 + (row - r0) / (r1 - r0) * (c1 - c0))
-    if not inside.any():
-        raise InputError(f"the polygon holds no pixel of an image of {shape}; its corners are (row, col).")
-    return inside
+            mask ^= ((r0 > row) != (r1 > row)) & (col < c0 + (row - r0) / (r1 - r0) * (c1 - c0))
+    return mask
 
 
 def read_mask(path, shape: tuple) -> np.ndarray:

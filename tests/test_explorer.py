@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from hsichem import Cube, InputError, answers, explorer, snapshot
+from hsichem import Cube, InputError, answers, explorer, masks, snapshot
 from hsichem.explorer import explore
 from hsichem.layers import band_layer, component_maps, false_colour, map_layer, smoothed_prediction, step_of
 from hsichem.pls import fit_pls
@@ -126,7 +126,7 @@ def brute_inside(polygon, row, col):
 @pytest.mark.parametrize("step", [1, 2])
 def test_inside_is_the_ray_rule_on_pixel_centres(step):
     polygon = [(1.2, 2.1), (17.3, 0.4), (12.7, 12.9), (9.1, 5.3)]
-    found = answers.inside(polygon, (20 // step, 14 // step), step)
+    found = masks.inside(polygon, (20 // step, 14 // step), step)
     for row, col in np.ndindex(found.shape):
         assert found[row, col] == brute_inside(polygon, (row + 0.5) * step, (col + 0.5) * step)
     assert found.any()
@@ -135,7 +135,7 @@ def test_inside_is_the_ray_rule_on_pixel_centres(step):
 @pytest.mark.parametrize("polygon", [[(0, 0), (1, 1)], [(0, 0), (1, np.nan), (2, 0)], [(1, 2, 3)] * 3])
 def test_inside_refuses_what_is_no_polygon(polygon):
     with pytest.raises(InputError, match="three or more"):
-        answers.inside(polygon, (5, 5))
+        masks.inside(polygon, (5, 5))
 
 
 @pytest.mark.parametrize("preprocessing", [None, "snv"])
