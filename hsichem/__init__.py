@@ -4,7 +4,7 @@ Read the modules in the order of the data flow:
 
     images     cube, files, header, counts, capture, envi, matlab, formats, masks
     data sets  meat, phantom, mosaic, references, manifest, samples, own, download, data, folder_check
-    PLS        preprocess, pls, calibration, diagnostics, baselines
+    PLS        preprocess, mapping, pls, calibration, diagnostics, baselines
     networks   losses, weights, tiles, unet, pixelnet, train
     judgement  variogram, spatial, uncertainty, evaluate, shortcuts, claims
     pages      plotting, results, settings, exercises, rerun, summary, report, cli

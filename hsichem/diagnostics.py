@@ -3,7 +3,8 @@
 import numpy as np
 
 from hsichem.cube import Cube, InputError
-from hsichem.pls import PLSModel, checked, deal_folds, fit_without, per_pixel
+from hsichem.mapping import per_pixel
+from hsichem.pls import PLSModel, checked, deal_folds, fit_without
 from hsichem.preprocess import REFLECTANCE_FLOOR, absorbance
 
 

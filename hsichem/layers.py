@@ -6,7 +6,7 @@ import numpy as np
 from spectral import get_rgb
 
 from hsichem.cube import Cube, InputError
-from hsichem.pls import per_pixel
+from hsichem.mapping import per_pixel
 from hsichem.preprocess import smooth
 
 RED_GREEN_BLUE = (640, 550, 460)  # nm

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hsichem.cube import Cube, InputError
+from hsichem.mapping import folded, per_pixel
 from hsichem.preprocess import make_pipeline
-
-PIXELS_AT_ONCE = 1 << 12  # the float64 spectra of a block, 2 MB at 62 bands, stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -70,67 +69,14 @@ class PLSModel:
         """Cube -> (rows, cols) or (rows, cols, responses) float32 map, each foreground pixel on its own; NaN elsewhere.
 
         Linear filters, and an SNV or MSC that only they follow, act through the regression vector. The sums are float32
-        where nothing is divided by anything, and a pixel may differ from `predict` by what rounding its reflectance
-        to float32 changes: up to 1e-6 of the sum of |coefficient x spectrum|, far below any camera's noise.
+        unless absorbance comes first, and a pixel may differ from `predict` by what rounding its reflectance to
+        float32 changes: up to 1e-6 of the sum of |coefficient x spectrum|, far below any camera's noise. With MSC it is
+        more where a pixel's slope over the reference is near 0; its value means nothing there.
         """
         if cube.values.shape[2] != len(self.coefficients):
             raise InputError(f"the cube has {cube.values.shape[2]} bands; this model needs {len(self.coefficients)}.")
-        return per_pixel(cube, self._folded(), np.shape(self.intercept))
-
-    def _folded(self):
-        """A function of (n, bands) float32 spectra: predict, with as much of the pipeline as can be in the vector."""
-        from chemotools.derivative import SavitzkyGolay
-        from chemotools.scatter import MultiplicativeScatterCorrection, StandardNormalVariate
-
-        steps, vector, divisor = [step for _, step in self.pipeline.steps], self.coefficients, None
-        while steps and isinstance(steps[-1], SavitzkyGolay):  # linear, x A: then (x A) b = x (A b)
-            vector = steps.pop().transform(np.eye(len(vector))) @ vector
-        # (x - mean) / sd, (x - offset) / slope: what is subtracted drops out, for the vector of such spectra adds up to
-        # 0. They differ from their mean by nothing along (1, 1, ..., 1), and a derivative of that is nothing, too.
-        if steps and isinstance(steps[-1], StandardNormalVariate):
-            steps.pop()
-            divisor = _spread
-        elif steps and isinstance(steps[-1], MultiplicativeScatterCorrection):
-            slope, _ = steps.pop().pinv_A_
-
-            def divisor(spectra):
-                return spectra @ slope
-
-        def predict(spectra):
-            for step in steps:
-                spectra = step.transform(spectra)
-            if divisor is None:
-                return spectra @ vector.astype(spectra.dtype) + self.intercept
-            spectra = spectra.astype(np.float64)  # a small difference of squares is to come
-            return ((spectra @ vector).T / divisor(spectra)).T + self.intercept
-
-        return predict
-
-
-def _spread(spectra):
-    """(n,) standard deviation of each spectrum, without a copy of the spectra; NaN for one that is flat."""
-    bands = spectra.shape[1]
-    mean = spectra @ np.full(bands, 1 / bands)
-    variance = np.einsum("nb,nb->n", spectra, spectra) / bands - mean**2
-    return np.sqrt(np.where(variance > 1e-13 * mean**2, variance, np.nan))  # less is the rounding of float32
-
-
-def per_pixel(cube: Cube, function, shape=()) -> np.ndarray:
-    """(rows, cols, *shape) float32 map of function((n, bands) float32 spectra) -> (n, *shape); NaN in the background.
-
-    Block by block: beside the map, memory holds the spectra of PIXELS_AT_ONCE pixels, whatever the size of the cube.
-    """
-    rows, cols, bands = cube.values.shape
-    inside, out = cube.foreground, np.full((rows, cols, *shape), np.nan, np.float32)
-    step = max(1, PIXELS_AT_ONCE // cols)
-    for start in range(0, rows, step):
-        block = slice(start, start + step)
-        spectra, values = cube.values[block].reshape(-1, bands), out[block].reshape(-1, *shape)  # the latter a view
-        if (here := np.flatnonzero(inside[block])).size == len(spectra):
-            values[:] = function(spectra)
-        elif here.size:
-            values[here] = function(spectra.take(here, axis=0))
-    return out
+        function = folded(self.pipeline, self.coefficients, self.intercept)
+        return per_pixel(cube, function, np.shape(self.intercept))
 
 
 def deal_folds(n: int, groups, seed: int, repeats: int = 1) -> np.ndarray:

@@ -6,7 +6,8 @@ from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 
 from hsichem import Cube, InputError
 from hsichem.baselines import binned, components_by_nugget, fit_ridge, median_filtered
-from hsichem.pls import fit_pls, per_pixel
+from hsichem.mapping import per_pixel
+from hsichem.pls import fit_pls
 from hsichem.preprocess import halve
 
 BANDS = np.linspace(900, 1000, 24)

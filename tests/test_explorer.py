@@ -45,7 +45,7 @@ def models(cube, count=5, preprocessing=None):
 
 @pytest.mark.parametrize("preprocessing", [None, "absorbance+snv"])
 def test_the_running_sum_gives_each_models_own_map(preprocessing, monkeypatch):
-    monkeypatch.setattr("hsichem.pls.PIXELS_AT_ONCE", 50)  # several blocks
+    monkeypatch.setattr("hsichem.mapping.PIXELS_AT_ONCE", 50)  # several blocks
     cube = small_cube()
     fitted = models(cube, preprocessing=preprocessing)
     found = component_maps(cube, fitted)

@@ -134,7 +134,9 @@ def test_map_is_the_prediction_of_each_pixel(calibration, preprocessing, several
     mask = np.random.default_rng(4).random((70, 90)) < 0.7  # more than one block
     mask[:45] = True  # a block without background
     mask[45, :2] = False
-    cube = Cube(np.random.default_rng(2).uniform(0.3, 0.9, (70, 90, 25)), np.arange(25) + 750.0, mask)
+    rng = np.random.default_rng(2)
+    values = spectra[rng.integers(40, size=(70, 90))] * rng.uniform(0.7, 1.4, (70, 90, 1))
+    cube = Cube(values + rng.normal(0, 0.002, values.shape), np.arange(25) + 750.0, mask)
     pixels = cube.values[mask].astype(float)
     seen = make_pipeline(preprocessing).fit(spectra).transform(pixels)
     trained = make_pipeline(preprocessing).fit_transform(spectra)
