@@ -46,8 +46,8 @@ def limits(model: PLSModel, spectra, y, groups=None, level=0.95, seed=0) -> tupl
     spectra (n, bands), y, groups and seed: those that the model was fitted on. Both statistics are computed for samples
     that were held out, and a scaled chi-square distribution g chi2(h) is given their mean and variance (Box 1954,
     doi 10.1214/aoms/1177728786; Nomikos and MacGregor 1995, doi 10.1080/00401706.1995.10485888). What the fit leaves of
-    its own samples is too small: in simulations of 40 to 200 samples and 3 to 12 components, Q limits from that
-    flagged 11 to 54 % of new samples where 5 % were asked for; those from held-out samples 4 to 7 %.
+    its own samples is too small: with 40 to 200 samples and 3 to 12 components, Q limits from that flagged 6 to 47 %
+    of new samples where 5 % were asked for, those from held-out samples 5 to 6 % (benchmarks/limits.py).
     """
     from scipy.stats import chi2
 
