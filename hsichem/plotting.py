@@ -42,10 +42,12 @@ def use_style() -> None:
 def show_maps(maps, masks=None, limits=(0, 100), label="fat", unit="% w/w", pitch_mm=None):
     """Maps side by side on one scale and at one physical size; values beyond the limits in colours of their own.
 
-    maps: {title: (rows, cols)}; masks: one (rows, cols) bool mask, {title: mask}, or None for all pixels;
+    maps: {title: (rows, cols)}, None for a map that nobody knows, as the truth of a user's captures: it gets no panel;
+    masks: one (rows, cols) bool mask, {title: mask}, or None for all pixels;
     pitch_mm: one number, {title: number} for maps of different resolution, or None where it is unknown.
     Raises InputError for a mask whose shape is not its map's, or a pitch that is known for some maps only.
     """
+    maps = {title: map_ for title, map_ in maps.items() if map_ is not None}
     masks, pitches = _per_title(masks, maps), _per_title(pitch_mm, maps)
     if len({p is None for p in pitches.values()}) > 1:
         raise InputError(f"pitch_mm is {pitch_mm}; expected a pitch for every map, or None for all of them.")

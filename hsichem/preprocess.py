@@ -111,14 +111,15 @@ def autoscale(cubes: dict, fit_on) -> dict:
     return {name: dataclasses.replace(cube, values=(cube.values - centre) / spread) for name, cube in cubes.items()}
 
 
-def halve(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def halve(values: np.ndarray | None, mask: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
     """A map (rows, cols) and its mask on the network's output grid (rows // 2, cols // 2): means of 2 x 2 pixels.
 
-    A coarse pixel is in the mask only when all four of its pixels are.
+    A coarse pixel is in the mask only when all four of its pixels are. Of a map that nobody knows (None), only the
+    mask.
     """
-    rows, cols = values.shape[0] // 2, values.shape[1] // 2
+    rows, cols = (side // 2 for side in mask.shape)
 
     def blocks(array):
         return array[: 2 * rows, : 2 * cols].reshape(rows, 2, cols, 2)
 
-    return blocks(values).mean(axis=(1, 3)), blocks(mask).all(axis=(1, 3))
+    return None if values is None else blocks(values).mean(axis=(1, 3)), blocks(mask).all(axis=(1, 3))

@@ -44,6 +44,12 @@ def test_maps_share_one_scale_and_keep_outside_colours_apart():
     assert colorbar.get_ylabel() == "fat (% w/w)" and colorbar._colorbar.extend == "both"
 
 
+def test_a_truth_that_nobody_knows_has_no_panel():
+    fig = show_maps({"unknown": None} | MAPS | {"binned": None}, pitch_mm=0.8)
+    assert [ax.get_title() for ax in fig.axes if ax.images] == list(MAPS)
+    assert [image.get_array().shape for image in images(fig)] == [(40, 60), (16, 26)]
+
+
 def test_background_is_not_a_value():
     mask = np.zeros((40, 60), bool)
     mask[5:20, 5:20] = True

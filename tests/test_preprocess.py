@@ -124,6 +124,8 @@ def test_halving_is_the_mean_of_four_and_all_of_four():
     assert half.shape == (2, 3)
     assert half[1, 1] == values[2:4, 2:4].mean()
     assert half_mask.tolist() == [[True, True, True], [True, False, True]]
+    unknown, same = halve(None, mask)
+    assert unknown is None and (same == half_mask).all()
 
 
 def test_autoscaling_uses_the_calibration_images_alone():

@@ -61,3 +61,9 @@ def test_maps_come_back_by_sample(tmp_path):
 def test_checks_say_what_is_wrong(answer, said, capsys):
     check(answer, 2.0, "%", {4.0: "You forgot the square root."})
     assert capsys.readouterr().out == said + "\n"
+
+
+@pytest.mark.parametrize("answer", [None, 2.0])
+def test_what_only_a_truth_could_check_is_said_so(answer, capsys):
+    check(answer, None, "%")
+    assert capsys.readouterr().out.startswith("Nobody knows the answer here")
