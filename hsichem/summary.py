@@ -74,9 +74,12 @@ def head_to_head(metrics: dict, headers: tuple) -> list[list[str]]:
     return [[name, *(cell(values.get(section, {}), key) for _, section, key in chosen)] for name, values in rows]
 
 
-def text_table(metrics: dict) -> str:
-    """The head-to-head table for a terminal, without the intervals: at most 100 characters wide."""
-    rows = [["", *TEXT_COLUMNS], *head_to_head(metrics, TEXT_COLUMNS)]
+def text_table(metrics: dict, headers: tuple = TEXT_COLUMNS) -> str:
+    """The head-to-head table for a terminal, without the intervals: with all TEXT_COLUMNS at most 100 characters wide.
+
+    headers: some of those in COLUMNS, and in its order.
+    """
+    rows = [["", *headers], *head_to_head(metrics, headers)]
     rows = [[text.partition("\n")[0] for text in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []

@@ -158,6 +158,8 @@ def test_the_terminal_has_the_same_numbers_in_a_hundred_columns():
     assert len({len(line) for line in (header, pls, unet, ramp)}) == 1
     names = {"PLS of a longer name": METRICS["methods"]["PLS"]}
     assert max(map(len, text_table(METRICS | {"methods": names}).splitlines())) <= 100
+    few = text_table(METRICS, ("RMSEP", "slope")).splitlines()
+    assert few[0].split() == ["RMSEP", "slope"] and few[1].split() == ["PLS", "1.23", "0.90"]
 
 
 def test_pls_stands_first():
