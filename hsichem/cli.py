@@ -12,6 +12,7 @@ from hsichem.cube import InputError
 from hsichem.settings import PRESETS
 
 WORDS = {"true": True, "false": False, "null": None}  # Python's words as YAML and JSON spell them
+FEWEST_PIXELS, FEWEST_BANDS = 16, 7  # on a side, for four distances in a map of half its size; for the network's stem
 OPTIONS = {"dataset": "--dataset", "preset": "--preset", "seed": "--seed", "results_dir": "--results"}
 
 
@@ -57,10 +58,11 @@ def _check_suitable(images):
             f"{images.name}: {len(images.samples)} images in splits {sorted(splits)}; the notebooks need a test "
             "set (0) and two or more folds (1 to 5). Choose phantom-belly, mineral-mixtures or a folder of your own."
         )
-    if images.samples[0].truth() is None:
+    shape = images.cube(images.samples[0]).values.shape
+    if min(shape[:2]) < FEWEST_PIXELS or shape[2] < FEWEST_BANDS:
         raise InputError(
-            f"{images.name} has no truth maps, with which notebooks 02 to 04 compare. Open 01_preprocessing, or any "
-            f"notebook up to that comparison, with dataset = {images.name!r}."
+            "{}: its first image has {} x {} pixels and {} bands".format(images.name, *shape)
+            + f"; the notebooks need {FEWEST_PIXELS} pixels on each side and {FEWEST_BANDS} bands, or more."
         )
 
 

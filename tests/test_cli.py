@@ -3,12 +3,14 @@
 import json
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from test_rerun import make_notebook
 
 from hsichem import data, rerun
-from hsichem.cli import main, parse_value
+from hsichem.cli import FEWEST_BANDS, main, parse_value
+from hsichem.unet import KERNEL_BANDS
 
 METRICS = {
     "settings": {"dataset": "phantom-belly"},
@@ -18,6 +20,12 @@ METRICS = {
 
 def call(*arguments):
     return CliRunner().invoke(main, arguments)
+
+
+def stand_in(splits, shape=(16, 16, 7)):
+    """A data set of empty images, without truth maps."""
+    samples = [SimpleNamespace(split=split) for split in splits]
+    return SimpleNamespace(name="mine", samples=samples, cube=lambda sample: SimpleNamespace(values=np.empty(shape)))
 
 
 @pytest.fixture
@@ -31,11 +39,10 @@ Path(results_dir, "metrics.json").write_text({json.dumps(METRICS)!r})"""
     monkeypatch.setattr(rerun, "find_notebooks", lambda: [notebook])
     monkeypatch.setattr("hsichem.report.find_notebooks", lambda: [notebook])
     opened = []
-    samples = [SimpleNamespace(split=split, truth=lambda: 0) for split in range(6)]
 
     def open_dataset(name, size=None):
         opened.append((name, size))
-        return SimpleNamespace(name=name, samples=samples)
+        return stand_in(range(6))
 
     monkeypatch.setattr(data, "open_dataset", open_dataset)
     monkeypatch.chdir(tmp_path)
@@ -134,14 +141,22 @@ def test_values_are_literals_or_text(text, value):
 
 
 @pytest.mark.parametrize(
-    ("splits", "truth"),
-    [([0, 1, 2], None), ([0], 1), ([1, 2, 3], 1), ([0, 1], 1)],
-    ids=["truth", "one", "test", "folds"],
+    ("images", "message"),
+    [
+        (stand_in([0]), "a test set (0)"),
+        (stand_in([1, 2, 3]), "a test set (0)"),
+        (stand_in([0, 1]), "a test set (0)"),
+        (stand_in([0, 1, 2], (1, 1, 100)), "1 x 1 pixels"),
+        (stand_in([0, 1, 2], (16, 15, 7)), "16 x 15 pixels and 7 bands; the notebooks need 16 pixels"),
+        (stand_in([0, 1, 2], (16, 16, 6)), "and 6 bands; "),
+    ],
 )
-def test_run_refuses_data_that_the_notebooks_cannot_use(chain, monkeypatch, tmp_path, splits, truth):
-    samples = [SimpleNamespace(split=split, truth=lambda: truth) for split in splits]
-    monkeypatch.setattr(data, "open_dataset", lambda name, size=None: SimpleNamespace(name="mine", samples=samples))
+def test_run_refuses_data_that_the_notebooks_cannot_use(chain, monkeypatch, tmp_path, images, message):
+    monkeypatch.setattr(data, "open_dataset", lambda name, size=None: images)
     result = call("run")
-    assert result.exit_code == 2
-    assert "mine" in result.stderr and ("no truth maps" if truth is None else "a test set (0)") in result.stderr
+    assert result.exit_code == 2 and result.stderr.startswith("Error: mine") and message in result.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_run_asks_for_the_bands_that_the_network_needs():
+    assert FEWEST_BANDS == KERNEL_BANDS

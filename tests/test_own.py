@@ -1,7 +1,10 @@
 """A user's folder as a data set: added under a name, opened with its masks, refused when it has changed."""
 
+import json
+import math
 import shutil
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +12,12 @@ from click.testing import CliRunner
 from scipy.io import savemat
 from test_folder_check import NM, SAMPLE, make_folder, table_of, write_table
 
-from hsichem import InputError, data, envi
+from hsichem import InputError, cli, data, envi
 from hsichem.cli import main
+from hsichem.rerun import find_notebooks, run_notebooks
+from hsichem.results import Results
+
+CHAIN = ("01_preprocessing", "02_pls_maps", "03_unet_training")  # executed on a user's folder
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +53,86 @@ def test_from_a_folder_to_a_name_that_everything_takes(folder):
         assert refused.exit_code == 2 and ("your own folder" in refused.stderr or "not made" in refused.stderr)
 
 
-def test_run_says_in_a_sentence_what_it_needs(folder):
-    data.add(folder, "my-meat")
-    refused = call("run", "--dataset", "my-meat")
-    assert refused.exit_code == 2 and "truth maps" in refused.stderr
+def make_unlike(folder):
+    """All that a user's set may have in another way than the kit's: twelve images of different odd sizes, without
+    frames, pitch or truth, some values below 0, every third mask in two parts; two folds; another unit; a column with
+    one value only. The response is the share of one of two spectra, so that it can be learnt.
+    """
+    rng, nm, rows = np.random.default_rng(0), np.linspace(935, 1720, 37), []
+    pure = 0.5 + 0.2 * np.stack([np.sin(nm / 70), np.cos(nm / 90)])
+    (folder / "masks").mkdir(parents=True)
+    for k in range(12):
+        mask = np.zeros((17 + 2 * k, 35 - k), bool)
+        mask[3:-3, 2:-3] = True
+        if k % 3 == 0:
+            mask[:, mask.shape[1] // 2 - 1 : mask.shape[1] // 2 + 2] = False
+            np.save(folder / "masks" / f"s{k}.npy", mask)
+        share = np.clip(rng.normal(0.1 + 0.07 * (7 * k % 12), 0.1, mask.shape), 0, 1)[:, :, None]
+        values = np.where(mask[:, :, None], share * pure[0] + (1 - share) * pure[1], 0) + rng.normal(
+            0, 0.03, (*mask.shape, 37)
+        )
+        envi.write_cube(folder / f"s{k}.hdr", values.astype(np.float32), nm)
+        rows.append([f"s{k}", f"lot{k // 2}", k // 2 % 3, f"{100 * share[mask].mean():.2f}", 5])
+    write_table(folder, [["id", "group", "split", "dry matter (% of fresh matter)", "age (d)"], *rows])
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """(samples, outputs by name, results folder) of the notebooks, run on such a folder."""
+    place = tmp_path_factory.mktemp("unlike")
+    make_unlike(place / "mine")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HSICHEM_DATA", str(place / "cache"))
+        patch.chdir(Path(__file__).parents[1])
+        data.add(place / "mine", "unlike")
+        images = data.open_dataset("unlike")
+        cli._check_suitable(images)
+        given = {
+            "dataset": "unlike",
+            "preset": "fast",
+            "epochs": 1,
+            "sweep_epochs": 1,
+            "results_dir": str(place / "run"),
+        }
+        outputs = run_notebooks([path for path in find_notebooks() if path.stem in CHAIN], place / "run", given)
+        yield (
+            images.samples,
+            {path.stem: json.loads(path.read_text("utf-8"))["cells"] for path in outputs},
+            place / "run",
+        )
+
+
+def test_every_notebook_runs_on_captures_without_truth(executed):
+    _, books, _ = executed
+    assert tuple(books) == CHAIN
+    outputs = [output for cells in books.values() for cell in cells for output in cell.get("outputs", [])]
+    printed = "\n".join("".join(output.get("text", "")) for output in outputs)
+    assert "nan" not in printed.lower().split() and "Warning" not in printed, printed
+    assert "only a truth map can tell" in printed and "Nobody knows the answer here" in printed
+    assert "(% of fresh matter), R2" in printed and "age  " not in printed
+
+
+def test_no_figure_of_a_map_is_empty_without_truth(executed):
+    for name, cells in executed[1].items():
+        figures = [cell for cell in cells if "report" in cell["metadata"]["tags"]]
+        drawn = [any("image/png" in each.get("data", {}) for each in cell["outputs"]) for cell in figures]
+        assert any(drawn) if name == "01_preprocessing" else all(drawn), name  # 01 has some of the camera's frames
+
+
+def test_without_truth_there_are_means_and_no_pixel_errors(executed):
+    samples, _, folder = executed
+    results, test = Results(folder), [sample for sample in samples if sample.split == 0]
+    methods = results.metrics()["methods"]
+    assert {"PLS", "PLS smoothed", "U-Net", "pixel network"} <= set(methods)
+    for judged in methods.values():
+        assert set(judged["map"]) == {"outside_share", "outside_share_interval", "low", "high"}
+        assert math.isfinite(judged["mean"]["rmsep"]) and judged["mean"]["n"] == len(test) == 4
+    spread = np.std([sample.references["dry matter"] for sample in test])
+    assert methods["PLS"]["mean"]["rmsep"] < spread / 3
+    for sample in test:
+        rows, cols = sample.load().values.shape[:2]
+        assert results.maps("PLS")[sample.id].shape == (rows, cols)
+        assert results.maps("U-Net")[sample.id].shape == (rows // 2, cols // 2)
 
 
 def test_images_of_any_format_masks_and_truths(folder):
