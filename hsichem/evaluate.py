@@ -75,8 +75,8 @@ def average_metrics(samples: list[dict]) -> dict:
     if not samples:
         raise InputError("no images to average over; expected at least one.")
     average = {}
-    for key in samples[0]:
-        values = [s[key] for s in samples if s[key] is not None]
+    for key in dict.fromkeys(key for s in samples for key in s):  # of some images the truth may be known, of others not
+        values = [s[key] for s in samples if s.get(key) is not None]
         combine = EXTREMES.get(key, np.mean)
         average[key] = float(combine(values)) if values else None
     return average
@@ -142,8 +142,8 @@ def judge(maps: dict, truths: dict, masks: dict, reference, groups, seed: int, p
         if truths[name] is not None:
             each[name]["edge_width"] = edge_width(maps[name], truths[name], masks[name], pitch)
     figures = list(each.values())
-    averaged = [key for key in figures[0] if key not in EXTREMES]
-    values = np.array([[f[key] for key in averaged] for f in figures], dtype=np.float64)  # (n, figures), None is NaN
+    averaged = [key for key in dict.fromkeys(key for f in figures for key in f) if key not in EXTREMES]
+    values = np.array([[f.get(key) for key in averaged] for f in figures], dtype=float)  # (n, figures), None is NaN
     low, high = bootstrap_interval(partial(np.mean, axis=0), values, groups=groups, seed=seed)
     intervals = {}
     for key, ends in zip(averaged, np.stack([low, high], axis=1), strict=True):

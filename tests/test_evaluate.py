@@ -183,6 +183,8 @@ def test_judge_without_a_truth_or_with_a_flat_map_knows_less():
     half = {"a": maps["a"], "b": maps["b"] - 20, "c": maps["c"]}  # half of one map below 0
     low, high = judge(half, dict.fromkeys(half), masks, reference, ["x", "y", "z"], 0)["map"]["outside_share_interval"]
     assert low == 0 and 0.4 < high < 1  # a share does not go below 0
+    some = judge(maps, {"a": None, "b": maps["c"], "c": maps["c"]}, masks, reference, ["x", "y", "z"], 0)
+    assert some["map"]["pixel_rmse"] == 0 and some["map"]["pixel_rmse_interval"] is None  # known of two images
     seen = judge(maps, dict.fromkeys(maps, maps["b"]), masks, reference, ["x", "y", "z"], 0)
     assert seen["map"]["correlation_interval"] is None  # the flat map has none
     assert seen["map"]["correlation"] == pytest.approx(1)
