@@ -58,6 +58,11 @@ def _check_suitable(images):
             f"{images.name}: {len(images.samples)} images in splits {sorted(splits)}; the notebooks need a test "
             "set (0) and two or more folds (1 to 5). Choose phantom-belly, mineral-mixtures or a folder of your own."
         )
+    if len(tested := {sample.group for sample in images.samples if sample.split == 0}) < 2:
+        raise InputError(
+            f"{images.name}: all images of the test set (split 0) are of one group, {tested.pop()!r}; intervals need "
+            "two or more. Move some of another group there, or delete the column 'split', and splits are dealt."
+        )
     shape = images.cube(images.samples[0]).values.shape
     if min(shape[:2]) < FEWEST_PIXELS or shape[2] < FEWEST_BANDS:
         raise InputError(

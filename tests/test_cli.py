@@ -24,7 +24,7 @@ def call(*arguments):
 
 def stand_in(splits, shape=(16, 16, 7)):
     """A data set of empty images, without truth maps."""
-    samples = [SimpleNamespace(split=split) for split in splits]
+    samples = [SimpleNamespace(split=split, group=f"pig{k}") for k, split in enumerate(splits)]
     return SimpleNamespace(name="mine", samples=samples, cube=lambda sample: SimpleNamespace(values=np.empty(shape)))
 
 
@@ -42,7 +42,7 @@ Path(results_dir, "metrics.json").write_text({json.dumps(METRICS)!r})"""
 
     def open_dataset(name, size=None):
         opened.append((name, size))
-        return stand_in(range(6))
+        return stand_in((0, *range(6)))
 
     monkeypatch.setattr(data, "open_dataset", open_dataset)
     monkeypatch.chdir(tmp_path)
@@ -146,9 +146,10 @@ def test_values_are_literals_or_text(text, value):
         (stand_in([0]), "a test set (0)"),
         (stand_in([1, 2, 3]), "a test set (0)"),
         (stand_in([0, 1]), "a test set (0)"),
-        (stand_in([0, 1, 2], (1, 1, 100)), "1 x 1 pixels"),
-        (stand_in([0, 1, 2], (16, 15, 7)), "16 x 15 pixels and 7 bands; the notebooks need 16 pixels"),
-        (stand_in([0, 1, 2], (16, 16, 6)), "and 6 bands; "),
+        (stand_in([0, 1, 2]), "of one group, 'pig0'"),
+        (stand_in([0, 0, 1, 2], (1, 1, 100)), "1 x 1 pixels"),
+        (stand_in([0, 0, 1, 2], (16, 15, 7)), "16 x 15 pixels and 7 bands; the notebooks need 16 pixels"),
+        (stand_in([0, 0, 1, 2], (16, 16, 6)), "and 6 bands; "),
     ],
 )
 def test_run_refuses_data_that_the_notebooks_cannot_use(chain, monkeypatch, tmp_path, images, message):
