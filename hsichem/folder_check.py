@@ -94,6 +94,12 @@ def _check_table(table: Table, response, unit, findings: Findings) -> None:
     divided = {row.group: set() for row in table.rows}
     for row, split in zip(table.rows, splits, strict=True):
         divided[row.group].add(split)
+    tested = [group for group, found in divided.items() if 0 in found]
+    if len(tested) == 1 and sizes[0] >= FEWEST:
+        findings.problems.append(
+            f"{table.path}: all samples of the test set (split 0) are of one group, {tested[0]!r}; "
+            "intervals need two or more. Move samples of another group there, or delete the column 'split'."
+        )
     for group, found in divided.items():
         if len(found) > 1:
             findings.problems.append(

@@ -154,6 +154,9 @@ def test_faults_of_the_splits(folder):
     splits = [1] * 10 + [2] * 10
     write_table(folder, [[*heading, "split"], *([*row, split] for row, split in zip(rows, splits, strict=True))])
     only_problem(folder, "0 samples in the test set (split 0)")
+    splits = [0] * 2 + [1] * 10 + [2] * 8
+    write_table(folder, [[*heading, "split"], *([*row, split] for row, split in zip(rows, splits, strict=True))])
+    only_problem(folder, "all samples of the test set (split 0) are of one group, 'pig0'")
     splits = [0] * 8 + [1] * 11 + [2]
     write_table(folder, [["id", "none", "fat (%)", "split"], *([*r, s] for r, s in zip(rows, splits, strict=True))])
     only_problem(folder, "1 samples in fold 2")
