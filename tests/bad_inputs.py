@@ -138,6 +138,19 @@ def mask(values, name="m.npy"):
     return prepare
 
 
+def run_own(*splits):
+    """run on a folder of images of 4 x 3 pixels in these splits."""
+    names = [f"s{k}" for k in range(1, len(splits) + 1)]
+    content = "".join(f"{name},{split},{k}\n" for k, (name, split) in enumerate(zip(names, splits, strict=True)))
+
+    def prepare(folder):
+        table("id,split,fat (%)\n" + content, images=names)(folder)
+        data.add(folder / "mine", "mine", mask="none")
+        return ["run", "--dataset", "mine"]
+
+    return prepare
+
+
 def table(content=TABLE, *options, name="references.csv", command="add", images=("s1", "s2", "s3")):
     """data add (or check) on a folder with this table and an image for each name."""
 
@@ -438,9 +451,8 @@ ARGUMENTS = [
     ("parameter that is an option", "give it as --preset fast", words("run", "-p", "preset", "fast")),
     ("size unknown", "size 'huge' is not in its recipe", words("data", "make", "phantom-belly", "--size", "huge")),
     ("make of what is fetched", "so it has no recipe and no sizes", words("data", "make", "tecator")),
-    ("run of what has no truth", "has no truth maps", lambda folder: (
-        table("id,split,fat (%)\n" + "".join(f"s{k},{k - 1},{k}\n" for k in (1, 2, 3)))(folder),
-        data.add(folder / "mine", "mine", mask="none"), ["run", "--dataset", "mine"])[2]),
+    ("run on a test set of one group", "are of one group, 's1'", run_own(0, 1, 2)),
+    ("run on tiny images", "3 x 4 pixels and 3 bands; the notebooks need 16 pixels", run_own(0, 0, 1, 2)),
     ("knob of the phantom negative", "phantom knob 'rows' is -1", lambda folder: lambda: phantom.make(
         folder, KNOBS | {"rows": -1}, 0)),
     ("bands and wavelengths disagree", "(2,) wavelengths for 3 bands", lambda folder: lambda: Cube(
