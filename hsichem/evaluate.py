@@ -82,16 +82,19 @@ def average_metrics(samples: list[dict]) -> dict:
     return average
 
 
-def pooled_variogram(maps: dict, masks: dict, max_lag: int, direction=None):
+def pooled_variogram(maps: dict, masks: dict, max_lag: int, direction=None, estimator="classical"):
     """Lags, gamma and pairs of all pairs within each of the images, lags at the mean distance of their pairs.
 
-    maps, masks: {sample id: (rows, cols)}; max_lag in pixels and direction as of `hsichem.spatial.semivariogram`.
+    maps, masks: {sample id: (rows, cols)}; max_lag in pixels, direction and estimator as of
+    `hsichem.spatial.semivariogram`. What the robust one averages is pooled: mean roots, not their fourth powers.
     """
-    each = np.array([semivariogram(maps[name], masks[name], max_lag, direction, mean_lags=True) for name in maps])
+    each = np.array([semivariogram(maps[name], masks[name], max_lag, direction, estimator, True) for name in maps])
     pairs = each[:, 2].sum(axis=0)
+    if estimator == "robust":
+        each[:, 1] **= 0.25
     sums = (np.nan_to_num(each[:, :2]) * each[:, 2:]).sum(axis=0)  # (2, lags), a lag without pairs is no part
     lags, gamma = np.divide(sums, pairs, out=np.full(sums.shape, np.nan), where=pairs > 0)
-    return lags, gamma, pairs
+    return lags, gamma**4 if estimator == "robust" else gamma, pairs
 
 
 def edge_width(prediction, truth, mask, pitch=1.0) -> float | None:
