@@ -11,10 +11,20 @@ from hsichem.cube import InputError
 from hsichem.files import replacing
 from hsichem.rerun import failed_path, find_notebooks
 from hsichem.results import Results
-from hsichem.summary import COLUMNS, LEGEND, TABLES, cell, head_to_head, text, text_table
+from hsichem.summary import (
+    COLUMNS,
+    TABLES,
+    cell,
+    drop_unknown,
+    head_to_head,
+    legend,
+    text,
+    text_table,
+    truth_known,
+)
 
 __all__ = ["figure_caption", "head_to_head", "read_metrics", "text_table", "write_report"]
-MAPS = "One test image: the truth and the maps of the methods, on one scale. Blue is below 0 %, red above 100 %."
+MAPS = "One test image: {}the maps of the methods, on one scale. Blue is below 0 %, red above 100 %."
 RUN_OPTIONS = ("dataset", "preset", "seed")  # of `hsichem run`; every other parameter is given with -p
 
 
@@ -106,21 +116,20 @@ def _setting(value):
 def _head_to_head(metrics, maps):
     page = "<h2>Head to head</h2>"
     if metrics.get("methods"):
-        headers = tuple(header for header, _, _ in COLUMNS)
-        rows = head_to_head(metrics, headers)
+        headers = [header for header, _, _ in COLUMNS]
+        headers, rows = drop_unknown(["map", *headers], head_to_head(metrics, headers))
         methods = len(metrics["methods"])
         groups = {"Methods": rows[:methods], "Null maps": rows[methods:]}
-        page += _table(
-            "Methods and null maps on the test set", ["map", *headers], {k: v for k, v in groups.items() if v}
-        )
-        page += f"<p>{escape(LEGEND)}</p>"
+        page += _table("Methods and null maps on the test set", headers, {k: v for k, v in groups.items() if v})
+        page += f"<p>{escape(legend(metrics))}</p>"
     else:
         page += _missing("Methods", "Notebooks 02_pls_maps and 03_unet_training have not written them.")
     if not metrics.get("nulls"):
         page += _missing("Null maps", "04_spatial_variance has not written them.")
     if not maps.exists():
         return page + _missing("Maps on one scale", "04_spatial_variance has not drawn them.")
-    return page + _figure(MAPS, base64.b64encode(maps.read_bytes()).decode())
+    caption = MAPS.format("the truth and " if truth_known(metrics) else "")
+    return page + _figure(caption, base64.b64encode(maps.read_bytes()).decode())
 
 
 def _variograms(metrics):
@@ -133,13 +142,16 @@ def _variograms(metrics):
     return "<h2>Variograms</h2>" + _table("Fitted to the maps of the test set", headers, {"": rows})
 
 
-def _section(metrics, title, section, columns, legend):
+def _section(metrics, title, section, columns, explained):
     page = f"<h2>{escape(title)}</h2>"
     found = metrics.get(section)
-    if not found:
+    if found is None:
         return page + _missing(title, "04_spatial_variance has not written it.")
+    if not found:  # it has looked, and nothing can be said: no truth, or no sweep
+        return ""
     rows = [[name, *(cell(values, key) for key in columns.values())] for name, values in found.items()]
-    return page + _table(title, ["", *columns], {"": rows}) + f"<p>{escape(legend)}</p>"
+    headers, rows = drop_unknown(["", *columns], rows)
+    return page + _table(title, headers, {"": rows}) + f"<p>{escape(explained)}</p>"
 
 
 def _claims(metrics):
@@ -171,8 +183,9 @@ def _figures(name, notebook, failed):
     for part in tagged:
         caption = figure_caption("".join(part["source"]))
         images = [output["data"]["image/png"] for output in part["outputs"] if "image/png" in output.get("data", {})]
+        said = " ".join("".join(output.get("text", "")) for output in part["outputs"]).strip()
         if not images:
-            page += _missing(caption, "Its cell drew no figure.")
+            page += _missing(caption.split(". ")[0], said or "Its cell drew no figure.")
         for image in images:
             page += _figure(caption, "".join("".join(image).split()))
     return page if tagged else page + _missing("Figures", "No cell of this notebook is tagged `report`.")

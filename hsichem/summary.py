@@ -4,7 +4,9 @@
 COLUMNS = [
     ("RMSEP", "mean", "rmsep"),
     ("to PLS", "difference", "rmsep_ratio"),
+    ("minus PLS", "difference", "rmsep_difference"),
     ("pixel RMSE", "map", "pixel_rmse"),
+    ("pixels to PLS", "difference", "pixel_rmse_ratio"),
     ("correlation", "map", "correlation"),
     ("share", "variogram", "correlated_share"),
     ("slope", "map", "slope"),
@@ -16,17 +18,28 @@ COLUMNS = [
     ("bias", "mean", "bias"),
 ]
 TEXT_COLUMNS = ("RMSEP", "to PLS", "pixel RMSE", "correlation", "share", "slope", "edge", "outside")  # fits a terminal
-LEGEND = """RMSEP and bias: error of the mean of a test image. To PLS: RMSEP divided by that of PLS, on the same images.
-The other columns compare maps with the truth, pixel by pixel, at the map's own resolution: error, correlation, slope of
-predicted on true values, ratio of their standard deviations, 10-90 % width of edges beyond that of the truth (mm, or
-pixels of the image where the pitch is not known), pixels outside 0-100 %, lowest and highest value. Share: the
-spatially correlated part of the map's variance. It says how smooth a map is, not whether it is right: the null maps
-know nothing of the sample's chemistry and have a share too. Small: 95 % intervals, by bootstrap over the animals, those
-of the share over blocks of the maps; what has none is an extreme, or not known. Errors and values are in the unit of
-the reference."""
+_MEANS = """RMSEP and bias: error of the mean of a test image. To PLS: RMSEP divided by that of PLS, on the same images;
+minus PLS: their difference. Outside: pixels outside 0-100 %; lowest and highest: of all test images. """
+_TRUTH = """The other columns compare maps with the truth, pixel by pixel, at the map's own resolution: error, the same
+divided by that of PLS, correlation, slope of predicted on true values, ratio of their standard deviations, 10-90 %
+width of edges beyond that of the truth (mm, or pixels of the image where the pitch is not known). """
+_NO_TRUTH = """These images have no truth maps, so nobody can say here how far a pixel is off, how much contrast a map
+keeps, or how sharp its edges are: such columns are left out. 04_spatial_variance says what can be known all the same,
+and how to know more. """
+_SHARES = """Share: the spatially correlated part of the map's variance. It says how smooth a map is, not whether it is
+right: the null maps know nothing of the sample's chemistry and have a share too. Small: 95 % intervals, by bootstrap
+over the animals, those of the share over blocks of the maps; what has none is an extreme, or not known. Errors and
+values are in the unit of the reference."""
 
 # title, section of the metrics, header -> key, legend; the keys of a section are the rows
 TABLES = [
+    (
+        "The U-Net against each PLS map",
+        "unet_against",
+        {"pixel RMSE, U-Net / this map": "pixel_rmse_ratio"},
+        "Mean pixel RMSE of the U-Net's maps divided by that of the PLS map, each at its own resolution. Below 1 the "
+        "U-Net is nearer to the truth. Small: paired 95 % interval, by bootstrap over the animals.",
+    ),
     (
         "Smoothness sweep",
         "smoothness",
@@ -74,13 +87,31 @@ def head_to_head(metrics: dict, headers: tuple) -> list[list[str]]:
     return [[name, *(cell(values.get(section, {}), key) for _, section, key in chosen)] for name, values in rows]
 
 
-def text_table(metrics: dict, headers: tuple = TEXT_COLUMNS) -> str:
-    """The head-to-head table for a terminal, without the intervals: with all TEXT_COLUMNS at most 100 characters wide.
+def truth_known(metrics: dict) -> bool:
+    """Whether the methods' maps were compared with truth maps."""
+    return any("pixel_rmse" in values.get("map", {}) for values in metrics.get("methods", {}).values())
 
-    headers: some of those in COLUMNS, and in its order.
+
+def legend(metrics: dict) -> str:
+    """What the columns of the head-to-head table mean."""
+    return _MEANS + (_TRUTH if truth_known(metrics) else _NO_TRUTH) + _SHARES
+
+
+def drop_unknown(headers, rows) -> tuple[list, list]:
+    """Headers and rows of text without the columns of which no row knows anything; the first one, of names, stays."""
+    kept = [i for i in range(len(headers)) if i == 0 or any(row[i] != "-" for row in rows)]
+    return [headers[i] for i in kept], [[row[i] for i in kept] for row in rows]
+
+
+def text_table(metrics: dict, headers: tuple | None = None) -> str:
+    """The head-to-head table for a terminal, without the intervals.
+
+    headers: some of those in COLUMNS, and in its order; None for those of TEXT_COLUMNS of which some row knows
+    something, at most 100 characters wide.
     """
-    rows = [["", *headers], *head_to_head(metrics, headers)]
-    rows = [[text.partition("\n")[0] for text in row] for row in rows]
+    rows = head_to_head(metrics, headers or TEXT_COLUMNS)
+    headers, rows = (["", *headers], rows) if headers else drop_unknown(["", *TEXT_COLUMNS], rows)
+    rows = [[text.partition("\n")[0] for text in row] for row in (headers, *rows)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for name, *cells in rows:

@@ -1,6 +1,7 @@
 """The page as a browser would see it, parsed by html.parser and not by the code that wrote it."""
 
 import base64
+import copy
 import json
 from html.parser import HTMLParser
 
@@ -22,10 +23,14 @@ METRICS = {
         "U-Net": {"mean": {"rmsep": 2.5}, "map": {"correlation": None}, "variogram": {"correlated_share": 0.9991}},
     },
     "nulls": {"ramp": {"correlated_share": 1.0, "correlation": -0.02, "pixel_rmse": 20.0}},
-    "difference": {"U-Net": {"rmsep_ratio": 2.026, "rmsep_ratio_interval": [1.4, 2.9]}},
+    "difference": {"U-Net": {"rmsep_ratio": 2.026, "rmsep_ratio_interval": [1.4, 2.9],
+                             "rmsep_difference": 1.27, "rmsep_difference_interval": [0.6, 1.94],
+                             "pixel_rmse_ratio": 0.21, "pixel_rmse_ratio_interval": [0.18, 0.25]}},
+    "unet_against": {"PLS": {"pixel_rmse_ratio": 0.21, "pixel_rmse_ratio_interval": [0.18, 0.25]}},
     "smoothness": {"weight 20": {"correlated_share": 1.0, "slope": 0.08, "sd_ratio": 0.1, "pixel_rmse": 33.3,
                                  "rmsep": 2.0}},
-    "shortcuts": {"U-Net, mask alone": {"rmsep": 9.0, "correlation": None, "moved": 8.5}},
+    "shortcuts": {"U-Net, mask alone": {"rmsep": 9.0, "correlation": None, "moved": 8.5},
+                  "PLS, as it is": {"rmsep": 1.23, "correlation": 0.97, "moved": 0.0}},
     "conformal": {"PLS": {"promised_share": 0.9, "held_share": 0.95, "held_share_interval": [0.75, 1.0],
                           "width": 7.0, "n": 20}},
     "calibration": {"U-Net": {"ratio": 6.2, "rank_correlation": 0.25, "spread": [1.0], "error": [6.2]}},
@@ -112,7 +117,7 @@ def test_the_page_is_well_formed_accessible_and_alone(page):
             )
     assert ("html", {"lang": "en"}) in page.tags
     names = [tag for tag, _ in page.tags]
-    assert names.count("table") == names.count("caption") == 9
+    assert names.count("table") == names.count("caption") == 10
 
 
 def test_the_style_asks_for_nothing_from_outside(results):
@@ -127,6 +132,7 @@ def test_head_to_head_holds_methods_and_nulls_with_the_share_beside_the_correlat
     assert list(rows) == ["PLS", "U-Net", "null: ramp"]
     assert rows["PLS"]["RMSEP"] == "1.23 0.90 to 1.60" and rows["PLS"]["pixel RMSE"] == "152 140 to 163"
     assert rows["U-Net"]["to PLS"] == "2.03 1.40 to 2.90" and rows["PLS"]["to PLS"] == "-"
+    assert rows["U-Net"]["minus PLS"] == "1.27 0.60 to 1.94" and rows["U-Net"]["pixels to PLS"] == "0.21 0.18 to 0.25"
     assert rows["PLS"]["edge"] == "1.88" and rows["U-Net"]["edge"] == "-"
     assert ("small", {}) in page.tags
     assert rows["PLS"]["lowest"] == "-1012" and rows["PLS"]["outside"] == "43.21 %"
@@ -144,6 +150,7 @@ def test_head_to_head_holds_methods_and_nulls_with_the_share_beside_the_correlat
         ["U-Net, mask alone", "9.00", "-", "8.50"],
         ["PLS", "90.00 %", "95.00 % 75.00 to 100.00 %", "7.00", "20"],
         ["U-Net", "6.20", "0.25"],
+        ["PLS", "0.21 0.18 to 0.25"],
     ],
 )
 def test_the_small_tables_have_their_numbers(page, row):
@@ -160,6 +167,39 @@ def test_the_terminal_has_the_same_numbers_in_a_hundred_columns():
     assert max(map(len, text_table(METRICS | {"methods": names}).splitlines())) <= 100
     few = text_table(METRICS, ("RMSEP", "slope")).splitlines()
     assert few[0].split() == ["RMSEP", "slope"] and few[1].split() == ["PLS", "1.23", "0.90"]
+
+
+def without_truth():
+    """METRICS as notebook 04 writes them where no sample has a truth map."""
+    metrics = copy.deepcopy(METRICS) | {"unet_against": {}, "calibration": {}}
+    for method in metrics["methods"].values():
+        method["map"] = {key: method["map"].get(key) for key in ("outside_share", "low", "high")}
+    metrics["nulls"] = {"ramp": {"correlated_share": 1.0, "outside_share": 0.0}}
+    metrics["difference"]["U-Net"] = {"rmsep_ratio": 2.026, "rmsep_difference": 1.27}
+    del metrics["smoothness"]["weight 20"]["slope"], metrics["smoothness"]["weight 20"]["pixel_rmse"]
+    return metrics
+
+
+def test_what_needs_a_truth_is_left_out_where_there_is_none(results):
+    (results / "metrics.json").write_text(json.dumps(without_truth()))
+    said = {"output_type": "stream", "text": ["Only on phantom-belly."]}
+    (results / "01_part.ipynb").write_text(executed(["# Figure: Errors. Of pixels.\n", "show()"], [said], {}))
+    page = Page(write_report(results).read_text("utf-8"))
+    header, *rows = table_with(page, "to PLS")
+    assert header == ["map", "RMSEP", "to PLS", "minus PLS", "share", "outside", "lowest", "highest", "bias"]
+    assert {len(row) for row in rows} == {1, len(header)}  # headings and rows
+    sweep = next(table for table in page.tables if table[1][0] == "weight 20")
+    assert sweep == [["", "share", "SD ratio", "RMSEP"], ["weight 20", "100.00 %", "0.10", "2.00"]]
+    for gone in (
+        "The U-Net against each PLS map",
+        "spread tell its error",
+        "The other columns compare",
+        "the truth and",
+    ):
+        assert gone not in page.text
+    assert "no truth maps" in page.text and "Errors: missing. Only on phantom-belly." in page.text
+    header, *lines = text_table(without_truth()).splitlines()
+    assert header.split() == ["RMSEP", "to", "PLS", "share", "outside"] and len(lines) == 3
 
 
 def test_pls_stands_first():
