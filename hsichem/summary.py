@@ -34,6 +34,15 @@ values are in the unit of the reference."""
 # title, section of the metrics, header -> key, legend; the keys of a section are the rows
 TABLES = [
     (
+        "What can be said without a truth",
+        "without_truth",
+        {"RMSEP": "rmsep", "share": "correlated_share", "noise": "noise", "errs at least": "errs_at_least"}
+        | {"with PLS": "with_pls", "pixel RMSE": "pixel_rmse"},
+        "Noise: from pixel to pixel, the root of the nugget. Errs at least: distance of the map from 0-100 %, as a "
+        "root mean square. With PLS: correlation with the PLS map, pixel by pixel. These two and the pixel RMSE, where "
+        "it is known, are of means over 2 x 2 pixels. What a null map reaches as well is no evidence for a map.",
+    ),
+    (
         "The U-Net against each PLS map",
         "unet_against",
         {"pixel RMSE, U-Net / this map": "pixel_rmse_ratio"},

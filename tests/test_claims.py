@@ -12,7 +12,6 @@ METRICS = {
             "mean": {"rmsep": 2.0},
             "map": {
                 "pixel_rmse": 30.0,
-                "pixel_rmse_interval": [28, 32],
                 "correlation": 0.51,
                 "low": -700.0,
                 "high": 900.0,
@@ -20,14 +19,13 @@ METRICS = {
             },
             "variogram": {"correlated_share": 0.0253},
         },
-        "PLS few components": {"map": {"pixel_rmse": 14.0, "pixel_rmse_interval": [13, 15]}},
-        "PLS smoothed": {"map": {"pixel_rmse": 9.0, "pixel_rmse_interval": [8.6, 9.4]}},
-        "PLS binned": {"map": {"pixel_rmse": 9.5, "pixel_rmse_interval": [9.1, 9.9]}},
+        "PLS few components": {"map": {"pixel_rmse": 14.0}},
+        "PLS smoothed": {"map": {"pixel_rmse": 9.0}},
+        "PLS binned": {"map": {"pixel_rmse": 9.5}},
         "U-Net": {
             "mean": {"rmsep": 1.8},
             "map": {
                 "pixel_rmse": 8.0,
-                "pixel_rmse_interval": [7.5, 8.5],
                 "correlation": 0.83,
                 "low": 2.0,
                 "high": 97.0,
@@ -41,6 +39,12 @@ METRICS = {
         "ramp": {"correlated_share": 1.0, "correlation": -0.001},
     },
     "difference": {"U-Net": {"rmsep_ratio": 0.9, "rmsep_ratio_interval": [0.85, 0.96]}},
+    "unet_against": {
+        "PLS": {"pixel_rmse_ratio": 0.27, "pixel_rmse_ratio_interval": [0.25, 0.3]},
+        "PLS few components": {"pixel_rmse_ratio": 0.57, "pixel_rmse_ratio_interval": [0.5, 0.7]},
+        "PLS smoothed": {"pixel_rmse_ratio": 0.89, "pixel_rmse_ratio_interval": [0.81, 0.97]},
+        "PLS binned": {"pixel_rmse_ratio": 0.84, "pixel_rmse_ratio_interval": [0.71, 0.99]},
+    },
 }
 BETTER, SAME, UNET_SHARE, PLS_SHARE, INSIDE, FAR, TRUTH = range(7)
 
@@ -78,10 +82,10 @@ def with_changes(*changes):
         (FAR, "yes", [("methods/PLS/map/low", 0.0)]),
         (FAR, "no", [("methods/PLS/map/low", -99.0), ("methods/PLS/map/high", 199.0)]),
         (TRUTH, "yes", []),
-        (TRUTH, "no", [("methods/U-Net/map/pixel_rmse_interval", [9.5, 9.9])]),
-        (TRUTH, "not shown", [("methods/U-Net/map/pixel_rmse_interval", [9.3, 9.9])]),
-        (TRUTH, "no", [("methods/PLS by nugget", {"map": {"pixel_rmse": 5.0, "pixel_rmse_interval": [4, 6]}})]),
-        (TRUTH, "not shown", [("methods/PLS smoothed/map", {})]),
+        (TRUTH, "no", [("unet_against/PLS smoothed/pixel_rmse_ratio_interval", [1.01, 1.1])]),
+        (TRUTH, "not shown", [("unet_against/PLS smoothed/pixel_rmse_ratio_interval", [0.9, 1.01])]),
+        (TRUTH, "not shown", [("unet_against/PLS binned/pixel_rmse_ratio_interval", [0.6, 1.2])]),  # not the best one
+        (TRUTH, "not shown", [("unet_against", {})]),
     ],
 )
 def test_claims_are_held_against_the_numbers(row, held, changes):
@@ -105,11 +109,27 @@ def test_claims_show_their_numbers():
     table = claims_table(METRICS)
     assert table[BETTER]["here"] == "RMSEP 1.80 against 2.00: ratio 0.90, interval 0.85 to 0.96"
     assert table[FAR]["here"] == "-700.0 to 900.0 %, 40.00 % of pixels outside"
-    expected = "pixel RMSE 8.0 (7.5 to 8.5); smallest of 4 PLS maps: PLS smoothed 9.0 (8.6 to 9.4)"
+    expected = "pixel RMSE 8.0; smallest of 4 PLS maps: PLS smoothed 9.0, ratio 0.89, interval 0.81 to 0.97"
     assert table[TRUTH]["here"] == expected
+    assert table[TRUTH]["why"] == "the paired interval is below 1 against each of them"
+    wide = with_changes(("unet_against/PLS binned/pixel_rmse_ratio_interval", [0.6, 1.2]))
+    assert claims_table(wide)[TRUTH]["why"] == "the paired interval is not below 1 against PLS binned"
 
 
-@pytest.mark.parametrize("missing", ["methods", "nulls", "difference"])
+def test_without_truth_no_claim_is_made_of_it():
+    metrics = with_changes(("unet_against", {}))
+    for method in metrics["methods"].values():
+        for key in ("pixel_rmse", "correlation"):
+            method["map"].pop(key, None)
+    for null in metrics["nulls"].values():
+        del null["correlation"]
+    table = claims_table(metrics)
+    assert (table[TRUTH]["here"], table[TRUTH]["held"]) == ("no pixel truth", "not shown")
+    assert table[UNET_SHARE]["here"].startswith("99.91 % (correlation unknown)")
+    assert [row["held"] for row in table[:TRUTH]] == [row["held"] for row in claims_table(METRICS)[:TRUTH]]
+
+
+@pytest.mark.parametrize("missing", ["methods", "nulls", "difference", "unet_against"])
 def test_claims_need_all_sections(missing):
     with pytest.raises(InputError, match=missing):
         claims_table({k: v for k, v in METRICS.items() if k != missing})

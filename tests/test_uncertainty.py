@@ -5,7 +5,14 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import root_mean_squared_error
 
 from hsichem import InputError
-from hsichem.uncertainty import bootstrap_interval, cv_plus, rmsep_interval, rmsep_ratio, spread_calibration
+from hsichem.uncertainty import (
+    bootstrap_interval,
+    cv_plus,
+    pixel_rmse_against,
+    rmsep_against,
+    rmsep_interval,
+    spread_calibration,
+)
 
 
 def rmse(a, b):
@@ -46,34 +53,67 @@ def test_bootstrap_of_several_figures_is_that_of_each():
         assert (low[k], high[k]) == pytest.approx(bootstrap_interval(np.mean, x[:, k]), rel=1e-12)
 
 
-def test_the_ratio_is_paired():
+def test_the_comparison_is_paired():
     rng = np.random.default_rng(5)
     y = rng.uniform(20, 70, 20)
     a = y + rng.normal(0, 3, 20)
     b = y + 1.1 * (a - y)  # always 10 % worse, on every image
     groups = np.repeat(np.arange(10), 2)
-    found = rmsep_ratio(y, b, a, groups)
+    found = rmsep_against(y, b, a, groups)
     assert [found["rmsep_ratio"], *found["rmsep_ratio_interval"]] == pytest.approx([1.1] * 3, rel=1e-12)
     c = y + rng.normal(0, 3, 20)
-    found, back = rmsep_ratio(y, c, a, groups), rmsep_ratio(y, a, c, groups)
-    expected = root_mean_squared_error(y, c) / root_mean_squared_error(y, a)
-    assert found["rmsep_ratio"] == pytest.approx(expected, rel=1e-12)
-    assert found["rmsep_ratio_interval"] == pytest.approx(
-        [1 / end for end in back["rmsep_ratio_interval"][::-1]], rel=1e-9
-    )
-    assert rmsep_ratio(y, c, a, groups, seed=1) != found == rmsep_ratio(y, c, a, groups)
+    found, back = rmsep_against(y, c, a, groups), rmsep_against(y, a, c, groups)
+    of_c, of_a = root_mean_squared_error(y, c), root_mean_squared_error(y, a)
+    assert found["rmsep_ratio"] == pytest.approx(of_c / of_a, rel=1e-12)
+    assert found["rmsep_difference"] == pytest.approx(of_c - of_a, rel=1e-12)
+    turned = [1 / end for end in back["rmsep_ratio_interval"][::-1]]
+    assert found["rmsep_ratio_interval"] == pytest.approx(turned, rel=1e-9)
+    turned = [-end for end in back["rmsep_difference_interval"][::-1]]
+    assert found["rmsep_difference_interval"] == pytest.approx(turned, rel=1e-9)
+    assert rmsep_against(y, c, a, groups, seed=1) != found == rmsep_against(y, c, a, groups)
+
+
+def test_the_difference_has_the_spread_that_scipy_finds():
+    rng = np.random.default_rng(11)
+    y = rng.uniform(20, 70, 30)
+    shared = rng.normal(0, 2, 30)
+    a, b = y + shared + rng.normal(0, 1, 30), y + shared + rng.normal(0, 2, 30)
+    spread = stats.bootstrap(
+        (y, a, b), lambda y, a, b: rmse(y, a) - rmse(y, b), paired=True, vectorized=False, n_resamples=2000, rng=0
+    ).standard_error
+    low, high = rmsep_against(y, a, b)["rmsep_difference_interval"]
+    assert (high - low) / 2 == pytest.approx(stats.t.ppf(0.975, 29) * np.sqrt(30 / 29) * spread, rel=0.08)
+
+
+def test_pixel_errors_are_compared_image_by_image():
+    rng, groups = np.random.default_rng(12), np.repeat(np.arange(8), 2)
+    hard = np.exp(rng.normal(3, 1, 16))  # some images are hard for every method
+    found = pixel_rmse_against(0.9 * hard, hard, groups)
+    assert [found["pixel_rmse_ratio"], *found["pixel_rmse_ratio_interval"]] == pytest.approx([0.9] * 3, rel=1e-12)
+    other = hard * np.exp(rng.normal(0, 0.1, 16))
+    found = pixel_rmse_against(other, hard, groups)
+    assert found["pixel_rmse_ratio"] == pytest.approx(other.sum() / hard.sum(), rel=1e-12)
+    # the delta method: the standard error of log(a / b) from the residuals a - ratio b of whole animals
+    rest = (other - found["pixel_rmse_ratio"] * hard).reshape(8, 2).sum(axis=1)
+    half = stats.t.ppf(0.975, 7) * np.sqrt(8 / 7 * np.sum(rest**2)) / other.sum()
+    low, high = np.log(found["pixel_rmse_ratio_interval"])
+    assert (high - low) / 2 == pytest.approx(half, rel=0.15)
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():
     """100 trials, 6 animals: the standard error of a coverage of 0.94 is 0.024; bootstrap percentiles reach 0.8."""
-    rng, groups, hits = np.random.default_rng(6), np.repeat(np.arange(6), 2), np.zeros(2)
+    rng, groups, hits = np.random.default_rng(6), np.repeat(np.arange(6), 2), np.zeros(4)
     for trial in range(100):
         shared = rng.normal(size=(6, 1, 1))  # two images of an animal err alike
         error = np.sqrt(0.4) * shared + np.sqrt(0.6) * rng.normal(size=(6, 2, 2))
         a, b = 2.0 * error[..., 0].ravel(), 1.6 * error[..., 1].ravel()
         low, high = rmsep_interval(np.zeros(12), a, groups, seed=trial)
-        first, last = rmsep_ratio(np.zeros(12), b, a, groups, seed=trial)["rmsep_ratio_interval"]
-        hits += low < 2.0 < high, first < 0.8 < last
+        against = rmsep_against(np.zeros(12), b, a, groups, seed=trial)
+        first, last = against["rmsep_ratio_interval"]
+        least, most = against["rmsep_difference_interval"]
+        pixels = pixel_rmse_against(0.8 * np.exp(b / 5), np.exp(a / 4), groups, seed=trial)  # both of one distribution
+        start, end = pixels["pixel_rmse_ratio_interval"]
+        hits += low < 2.0 < high, first < 0.8 < last, least < -0.4 < most, start < 0.8 < end
     assert (hits >= 87).all() and (hits < 100).all()
 
 
