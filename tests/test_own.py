@@ -14,10 +14,11 @@ from test_folder_check import NM, SAMPLE, make_folder, table_of, write_table
 
 from hsichem import InputError, cli, data, envi
 from hsichem.cli import main
+from hsichem.report import write_report
 from hsichem.rerun import find_notebooks, run_notebooks
 from hsichem.results import Results
 
-CHAIN = ("01_preprocessing", "02_pls_maps", "03_unet_training")  # executed on a user's folder
+CHAIN = ("01_preprocessing", "02_pls_maps", "03_unet_training", "04_spatial_variance", "05_map_explorer")
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,11 @@ def test_no_figure_of_a_map_is_empty_without_truth(executed):
     for name, cells in executed[1].items():
         figures = [cell for cell in cells if "report" in cell["metadata"]["tags"]]
         drawn = [any("image/png" in each.get("data", {}) for each in cell["outputs"]) for cell in figures]
-        assert any(drawn) if name == "01_preprocessing" else all(drawn), name  # 01 has some of the camera's frames
+        said = [any("known here" in "".join(each.get("text", "")) for each in cell["outputs"]) for cell in figures]
+        if name == "04_spatial_variance":  # two figures of what only a truth tells
+            assert all(a != b for a, b in zip(drawn, said, strict=True)) and sum(said) == 2
+        else:
+            assert any(drawn) if name == "01_preprocessing" else all(drawn), name  # 01 has some of the camera's frames
 
 
 def test_without_truth_there_are_means_and_no_pixel_errors(executed):
@@ -133,6 +138,27 @@ def test_without_truth_there_are_means_and_no_pixel_errors(executed):
         rows, cols = sample.load().values.shape[:2]
         assert results.maps("PLS")[sample.id].shape == (rows, cols)
         assert results.maps("U-Net")[sample.id].shape == (rows // 2, cols // 2)
+
+
+def test_the_report_without_truth_says_what_is_not_known(executed):
+    folder = executed[2]
+    metrics = Results(folder).metrics()
+    assert metrics["unet_against"] == metrics["calibration"] == {}
+    assert set(metrics["nulls"]) == {"blurred noise", "ramp"}
+    evidence = metrics["without_truth"]
+    assert set(evidence) == {*metrics["methods"], "null: blurred noise", "null: ramp"}
+    beyond = []
+    for sample in (sample for sample in executed[0] if sample.split == 0):
+        mask = sample.load().mask
+        rows, cols = (side // 2 for side in mask.shape)
+        whole = mask[: 2 * rows, : 2 * cols].reshape(rows, 2, cols, 2).all(axis=(1, 3))
+        inside = Results(folder).maps("U-Net")[sample.id][whole]
+        beyond.append(np.sqrt(np.mean(np.maximum(np.maximum(-inside, inside - 100), 0) ** 2)))
+    assert evidence["U-Net"]["errs_at_least"] == pytest.approx(np.mean(beyond), rel=1e-5) and np.mean(beyond) > 0
+    page = write_report(folder).read_text("utf-8")
+    assert "no truth maps" in page and ">pixel RMSE<" not in page
+    *_, truth = metrics["04_spatial_variance"]["claims"]
+    assert (truth["here"], truth["held"]) == ("no pixel truth", "not shown")
 
 
 def test_images_of_any_format_masks_and_truths(folder):
