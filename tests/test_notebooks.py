@@ -172,9 +172,20 @@ def test_metrics_have_every_method_and_null(metrics):
     variants = {"PLS few components", "PLS by nugget", "PLS smoothed", "PLS binned", "PLS clipped", "PLS median"}
     assert {"PLS", "ridge", "U-Net", *variants} <= set(metrics["methods"])
     assert set(metrics["difference"]) == set(metrics["methods"]) - {"PLS"}
-    for difference in metrics["difference"].values():
-        low, high = difference["rmsep_ratio_interval"]
-        assert 0 < low <= difference["rmsep_ratio"] <= high
+    methods = metrics["methods"]
+    for name, difference in metrics["difference"].items():
+        for key in ("rmsep_ratio", "rmsep_difference", "pixel_rmse_ratio"):
+            low, high = difference[f"{key}_interval"]
+            assert low <= difference[key] <= high and (low > 0 or key == "rmsep_difference")
+        one, other = methods[name], methods["PLS"]
+        assert difference["rmsep_difference"] == pytest.approx(one["mean"]["rmsep"] - other["mean"]["rmsep"])
+        assert difference["pixel_rmse_ratio"] == pytest.approx(one["map"]["pixel_rmse"] / other["map"]["pixel_rmse"])
+    assert set(metrics["unet_against"]) == {"PLS", *variants}
+    for name, against in metrics["unet_against"].items():
+        ratio = methods["U-Net"]["map"]["pixel_rmse"] / methods[name]["map"]["pixel_rmse"]
+        assert against["pixel_rmse_ratio"] == pytest.approx(ratio)
+    for evidence in metrics["without_truth"].values():
+        assert 0 <= evidence["errs_at_least"] <= evidence["pixel_rmse"]
     for method in metrics["methods"].values():
         low, high = method["mean"]["rmsep_interval"]
         assert 0 < low < method["mean"]["rmsep"] < high
