@@ -55,7 +55,7 @@ def spectra_plots(cube: Cube | None, pins, polygon, model=None) -> list[dict]:
     if model is None:
         return plots
     title, vector = f"Regression vector, {model.n_components} components", _line("b", nm, model.coefficients)
-    unit = f"% w/w per {'reflectance' if model.preprocessing is None else model.preprocessing}"
+    unit = f"% per {'reflectance' if model.preprocessing is None else model.preprocessing}"
     plots.append(labels | {"title": title, "ylabel": unit, "summary": title, "series": [vector]})
     if pins:
         driving = driving_bands(model, cube.values[tuple(pins[-1])], mean)
@@ -103,7 +103,7 @@ def histogram_plot(scene: Scene, values: dict) -> dict:
             look["dash"] = "5 3" if k < 2 * len(COLOURS) else "1 2"
         series.append(_line(name, (edges[1:] + edges[:-1]) / 2, 100 * counts / v.size, **look))
     told = "; ".join(f"{name}: mean {v.mean():.1f}, SD {v.std():.1f}" for name, v in shared.items())
-    labels = {"xlabel": "value (% w/w)", "ylabel": "pixels (%)", "shaded": []}
+    labels = {"xlabel": "value (%)", "ylabel": "pixels (%)", "shaded": []}
     return labels | {"title": "Histogram of the region", "summary": f"Histogram. {told}.", "series": series}
 
 

@@ -31,6 +31,13 @@ class Dataset:
     bin: int
     entry: dict
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Of a colour scale for maps: from 0 to twice the highest reference, rounded up to 1, 2 or 5; at most 100."""
+        highest = 2 * max((sample.references[self.response] for sample in self.samples if self.response), default=50)
+        steps = (digit * 10.0**power for power in range(-3, 2) for digit in (1, 2, 5))
+        return 0.0, next((step for step in steps if step >= highest), 100.0)
+
     def cube(self, sample: Sample) -> Cube:
         """A sample's image as the models see it: calibrated, cropped to crop_nm, bands averaged in bins."""
         return crop_and_bin(sample.load(), self.crop_nm, self.bin)

@@ -6,7 +6,7 @@
 
 const NEAR = 4; // CSS pixels: a press that moves less is a click, and a click this near a pin removes it
 const TALLEST = 420; // CSS pixels of one map
-const FULL = 100; // % w/w: above it, and below 0, no concentration exists
+const FULL = 100; // %: above it, and below 0, no concentration exists
 const SETTLED = 300; // ms without a new map, then plots and tables follow: they must not hold up the next step
 const HELP =
   "Arrow keys move the cursor (with Shift ten pixels), Enter pins it, Delete removes the last pin, " +
@@ -388,7 +388,7 @@ function render({ model, el }) {
     }
     context.putImageData(picture, 0, 0);
     edges.forEach((edge, i) => (edge.value = limits[i]));
-    told.textContent = `${limits[0]} to ${limits[1]} % w/w; the outer colours are below 0 and above ${FULL}`;
+    told.textContent = `${limits[0]} to ${limits[1]} %; the outer colours are below 0 and above ${FULL}`;
     maps.filter((map) => !map.scale && map.values).forEach((map) => colour(map, lut, limits));
     later();
   }

@@ -51,7 +51,7 @@ class Explorer(widgets.VBox):
         self._source, self._lock = source, threading.RLock()  # one lock for the models and what is made with them
         self._plain = plain or MapCanvas is None
         self._answers, self._stale, self.controls = {}, set(PARTS), {}
-        self.canvas = Picture() if self._plain else MapCanvas()
+        self.canvas = (Picture if self._plain else MapCanvas)(limits=list(source.limits))
         super().__init__(sample=next(iter(source.names.values())))
         self._load()
         self.controls = make_controls(self._scene, source, self._by_weight)

@@ -10,7 +10,7 @@ from hsichem.mapping import per_pixel
 from hsichem.preprocess import smooth
 
 RED_GREEN_BLUE = (640, 550, 460)  # nm
-OWN_SCALE = {"T2": "", "Q": "", "SD": "% w/w"}  # last word of the name -> unit; the others share one scale
+OWN_SCALE = {"T2": "", "Q": "", "SD": "%"}  # last word of the name -> unit; the others share one scale
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Layer:
     """
 
     values: np.ndarray
-    unit: str = "% w/w"
+    unit: str = "%"
     step: int = 1
     scale: tuple[float, float] | None = None
     note: str = ""
@@ -83,7 +83,7 @@ def map_layer(name: str, values, full, note: str = "") -> Layer:
         raise InputError(f"map {name!r} has shape {values.shape}; expected (rows, cols).")
     unit = OWN_SCALE.get(name.split()[-1] if name.strip() else "")
     scale = None if unit is None else own_scale(values)
-    return Layer(values, "% w/w" if unit is None else unit, step_of(values.shape, full), scale, note)
+    return Layer(values, "%" if unit is None else unit, step_of(values.shape, full), scale, note)
 
 
 def band_layer(cube: Cube, band: int) -> Layer:

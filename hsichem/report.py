@@ -24,7 +24,7 @@ from hsichem.summary import (
 )
 
 __all__ = ["figure_caption", "head_to_head", "read_metrics", "text_table", "write_report"]
-MAPS = "One test image: {}the maps of the methods, on one scale. Blue is below 0 %, red above 100 %."
+MAPS = "One test image: {}the maps of the methods, on one scale. Blue is below it, red above."
 RUN_OPTIONS = ("dataset", "preset", "seed")  # of `hsichem run`; every other parameter is given with -p
 
 

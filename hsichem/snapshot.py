@@ -66,7 +66,7 @@ def static_figure(scene, limits, pins, polygon, plots) -> Figure:
     bar = upper.add_axes((0.3, 0.5 / tall[0], 0.4, 0.12 / tall[0]))
     colours = ScalarMappable(Normalize(*limits), MAP_COLOURS)
     fig.colorbar(colours, cax=bar, orientation="horizontal", extend="both", extendrect=True)
-    bar.set_xlabel("% w/w (outer colours: below 0 and above 100)", fontsize=9)
+    bar.set_xlabel("% (outer colours: below 0 and above 100)", fontsize=9)
     place = {"left": 0.07, "right": 0.98, "top": 0.93, "bottom": 0.1, "hspace": 0.55, "wspace": 0.2}
     axes = lower.subplots(plot_rows, 2, squeeze=False, gridspec_kw=place).ravel() if plots else ()
     for ax, plot in zip(axes, plots, strict=False):

@@ -36,7 +36,7 @@ def display_name(folder: str) -> str:
 class MapSource:
     """Maps given by hand: one scene, nothing to fit."""
 
-    models = ()
+    models, limits = (), (0, 100)
 
     def __init__(self, scene: Scene):
         self._scene, self.names = scene, {scene.name: scene.name}
@@ -74,7 +74,7 @@ class RunSource:
         run, pls = metrics["settings"], metrics.get("02_pls_maps", {})
         self.results = results
         self.images = data.open_dataset(run["dataset"], size=PRESETS[run["preset"]]["size"])
-        self.response = self.images.response
+        self.response, self.limits = self.images.response, self.images.limits
         self.samples = {sample.id: sample for sample in self.images.samples if sample.split == 0}
         self.names = {
             f"{name} · {self.response} {s.references[self.response]:.1f} {self.images.unit}": name

@@ -226,6 +226,15 @@ def test_more_bytes_than_the_manifest_states_are_refused(toy, server, tmp_path):
     assert server.asked == 4 and files_in(tmp_path) == []
 
 
+@pytest.mark.parametrize(("highest", "top"), [(63.0, 100), (25.0, 50), (24.9, 50), (20, 50), (6.1, 20), (0.5, 1)])
+def test_the_colour_scale_fits_the_references(toy, highest, top):
+    """Maps of 1 to 6 % would be one dark colour on a scale to 100 %."""
+    images = data.open_dataset("made")
+    images.samples[1].references["fat"] = highest
+    images.samples[0].references["fat"] = 0.1
+    assert images.limits == (0, top)
+
+
 def test_describe_says_what_one_must_know(toy):
     text = data.open_dataset("made").describe()
     for words in ["Toy meat", "split 0: 1, split 1: 1", "4 rows x 5 columns x 3 bands, 900-1000 nm", "fat (% w/w)"]:

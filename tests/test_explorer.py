@@ -97,7 +97,7 @@ def test_only_residuals_and_deviations_have_their_own_scale():
     assert map_layer("PLS few components", values, (20, 10)).scale is None
     own = map_layer("PLS Q", values, (20, 10))
     assert own.scale == (0, pytest.approx(np.percentile(values, 99), rel=1e-5)) and own.unit == ""
-    assert map_layer("U-Net SD", values, (20, 10)).unit == "% w/w"
+    assert map_layer("U-Net SD", values, (20, 10)).unit == "%"
 
 
 def test_false_colour_takes_visible_light_where_there_is_some():

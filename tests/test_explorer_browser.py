@@ -135,9 +135,9 @@ def test_saved_page_hovers_over_every_map_at_once(page):
     for row, col in [(5, 3), (20, 11), (31, 23)]:
         hover(page, "U-Net", row, col)
         page.wait_for_timeout(50)
-        assert reading(page, "PLS").inner_text() == f"{shown(made['maps']['PLS'][row, col])} % w/w"
-        assert reading(page, "U-Net").inner_text() == f"{shown(made['maps']['U-Net'][row // 2, col // 2])} % w/w"
-        assert reading(page, "U-Net SD").inner_text().endswith("% w/w")
+        assert reading(page, "PLS").inner_text() == f"{shown(made['maps']['PLS'][row, col])} %"
+        assert reading(page, "U-Net").inner_text() == f"{shown(made['maps']['U-Net'][row // 2, col // 2])} %"
+        assert reading(page, "U-Net SD").inner_text().endswith(" %")
         assert f"row {row}, column {col}" in page.locator(".status").inner_text()
 
 
@@ -244,7 +244,7 @@ def test_lab_lasso_and_rectangle_give_the_regions_numbers(live):
     row.wait_for()
     values = made["maps"]["PLS"][8:20, 4:16]
     expected = [values.mean(), values.std(), values.min(), values.max()]
-    assert row.locator("td").all_inner_texts() == ["% w/w", "144", *map(shown, expected)]
+    assert row.locator("td").all_inner_texts() == ["%", "144", *map(shown, expected)]
     live.get_by_role("button", name="Drag: lasso").click()
     drag(live, "PLS", [(6, 2), (28, 2), (28, 20)])
     live.wait_for_function("() => !document.querySelector('.hsichem-explorer').innerText.includes('\\t144\\t')")
@@ -330,7 +330,7 @@ def test_lab_hover_needs_no_kernel(live):
     live.wait_for_selector(".status:has-text('busy')")
     hover(live, "U-Net", 9, 9)
     live.wait_for_timeout(100)
-    assert reading(live, "PLS").inner_text() == f"{shown(made['maps']['PLS'][9, 9])} % w/w"
+    assert reading(live, "PLS").inner_text() == f"{shown(made['maps']['PLS'][9, 9])} %"
     assert "busy" in live.locator(".status").inner_text()
     live.wait_for_selector(".status:has-text('free')")
 
