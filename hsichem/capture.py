@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from hsichem.cube import Cube, InputError
-from hsichem.header import short, to_float
+from hsichem.header import parse, short, to_float
 
 # Specim: WHITEREF_x, DARKREF_x, and the IQ's WHITEDARKREF_x, a dark frame at the white's integration time.
 # Headwall: whiteReference and darkReference, alone or after x_.
@@ -17,15 +17,17 @@ KINDS = {
     "dark": r"^(dark|black)_?ref(erence)?(_|$)|(^|_)(dark|black)_?ref(erence)?$",
 }
 # Where cameras have no custom of their own: x_white, x_dark, or white, black. A scene may be called so too.
-ELSE = {"white": r"(^|_)white$", "dark": r"(^|_)dark$|^black$"}
-TIMES = ("tint", "tint1", "tint2", "integration time", "exposure time", "exposure")
+ELSE = {"white": r"(^|_)white(_frame|_panel|_tile)?$", "dark": r"(^|_)(dark|background)(_frame|_current)?$|^black$"}
+LIGHT = {"dark": "scene", "white dark": "white"}  # the file that can end with dark lines of its own
+TIMES = re.compile(r"tint\d?|shutter|(integration|exposure)[ _]?(time)?( ?[([].*[])])?")
 
 
 def find(path, suffix: str) -> dict[str, Path]:
     """scene, white and dark -> file, and `white dark` if there is one.
 
     path: a folder, which may hold them in a subfolder `capture`, or one scene of several in it, for which references
-    that bear its name are taken before others. Files of another suffix, as manifest.xml, are passed over.
+    that bear its name are taken before others. Files of another suffix, as manifest.xml, are passed over. Where no
+    dark reference is there, but the scene ends with dark lines of its own, `dark` is the scene's file.
     Raises InputError that names what is missing or found twice.
     """
     path = Path(path)
@@ -36,7 +38,7 @@ def find(path, suffix: str) -> dict[str, Path]:
         raise InputError(f"{folder}: no such folder; expected a capture with its white and dark references.")
     named = {kind: [] for kind in ("scene", *KINDS)}
     for file in listed(folder):
-        if file.suffix.lower() == suffix:
+        if file.suffix.lower() == suffix and file != path:
             named[_kind(file)].append(file)
     for kind in [kind for kind in ELSE if not named[kind]]:
         named[kind] = [file for file in named["scene"] if re.search(ELSE[kind], _words(file))]
@@ -44,10 +46,13 @@ def find(path, suffix: str) -> dict[str, Path]:
     if path.is_file():
         named["scene"] = [path]
     found = {}
-    for kind, files in named.items():
+    for kind in ("scene", "white", "dark", "white dark"):
+        files = named[kind]
         if len(files) > 1 and kind != "scene":
             scenes = [_words(file) for file in named["scene"]]
             files = [file for file in files if re.sub(KINDS[kind], "", _words(file)) in scenes] or files
+        if not files and kind in LIGHT and suffix == ".hdr" and "autodarkstartline" in parse(found[LIGHT[kind]]):
+            files = [found[LIGHT[kind]]]
         if len(files) == 1:
             found[kind] = files[0]
         elif files or kind != "white dark":
@@ -102,13 +107,18 @@ def exposure_factor(headers: dict[str, dict], paths: dict[str, Path]) -> float:
     """Integration time of the white reference over that of the scene, from the headers; 1 where they do not say.
 
     Warns when it is not 1, and of a dark frame taken at another time than what it is subtracted from.
-    Raises InputError when the times differ and are no numbers, or a camera's two sensors differ in it.
+    Raises InputError when the times differ and are no numbers, a camera's two sensors differ in it, or gains differ.
     """
     ratios = {
         kind: _time_ratios(headers[kind], headers[against], paths[kind])
         for kind, against in (("white", "scene"), ("dark", "scene"), ("white dark", "white"))
         if kind in headers
     }
+    gains = [short(headers[kind]["gain"]) for kind in ("scene", "white") if "gain" in headers[kind]]
+    if len({to_float(gain.strip("'")) or gain for gain in gains}) > 1:
+        raise InputError(
+            f"{paths['white']}: the camera's gain is {gains[1]}, that of the scene {gains[0]}; capture both at one."
+        )
     factors = set(ratios["white"].values()) or {1.0}
     if len(factors) > 1:
         raise InputError(
@@ -132,8 +142,8 @@ def exposure_factor(headers: dict[str, dict], paths: dict[str, Path]) -> float:
 
 def _time_ratios(header: dict, other: dict, path) -> dict[str, float]:
     ratios = {}
-    for key in TIMES:
-        if key in header and key in other:
+    for key in sorted(header.keys() & other.keys()):
+        if TIMES.fullmatch(key):
             times = to_float(header[key]), to_float(other[key])
             if header[key] != other[key] and (None in times or not (np.isfinite(times).all() and min(times) > 0)):
                 raise InputError(

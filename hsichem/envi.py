@@ -3,6 +3,7 @@
 hsichem.header says how a header is read, hsichem.capture how references are found and used.
 """
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,11 @@ def read_cube(header_path) -> Cube:
     return _read(header_path)[0]
 
 
-def read_counts(header_path) -> tuple[np.ndarray, dict]:
+def read_counts(header_path, dark=False) -> tuple[np.ndarray, dict]:
     """The numbers as they lie in the file: a read-only (rows, cols, bands) view on disk, and the header's strings.
 
+    Specim's cameras can end a scene with lines taken with the shutter closed, from `autodarkstartline` (counted from
+    0) on. They are left out; with `dark`, they, or all lines where that key is missing, are what is returned.
     Raises InputError when the header is incomplete or the file's length is not what the header declares.
     """
     header = read_header(header_path)
@@ -51,7 +54,16 @@ def read_counts(header_path) -> tuple[np.ndarray, dict]:
         stored = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=tuple(sizes[axis] for axis in axes))
     except OSError as error:
         raise InputError(f"{path}: cannot be opened ({error.strerror}).") from None
-    return stored.transpose([axes.index(axis) for axis in ("rows", "cols", "bands")]), header
+    stored = stored.transpose([axes.index(axis) for axis in ("rows", "cols", "bands")])
+    if "autodarkstartline" not in header:
+        return stored, header
+    start = number(header, "autodarkstartline", header_path)
+    if start not in range(sizes["rows"] + 1) or not len(part := stored[int(start) :] if dark else stored[: int(start)]):
+        raise InputError(
+            f"{header_path}: 'autodarkstartline' is {start:g} of {sizes['rows']} lines, which leaves no "
+            f"{'dark' if dark else 'scene'}; expected the number of the first dark line, or no such key."
+        )
+    return part, header
 
 
 def read_capture(path) -> Cube:
@@ -59,6 +71,7 @@ def read_capture(path) -> Cube:
 
     path: a folder with `<id>.hdr`, `WHITEREF_<id>.hdr` and `DARKREF_<id>.hdr`, itself or in a subfolder `capture`, as
     Specim writes them, or `whiteReference.hdr` and `darkReference.hdr`, as Headwall does; or one scene's header there.
+    Without a dark reference, the scene's own dark lines serve (see read_counts), and likewise the white reference's.
     The references' lines are averaged. A white reference at another integration time is scaled by the times, with a
     warning; a reference whose header has no wavelengths has those of the scene.
     Raises InputError for a missing reference, one of another size, or white that is not above dark.
@@ -67,7 +80,7 @@ def read_capture(path) -> Cube:
     scene, header = _read(paths["scene"])
     frames, headers = {"scene": scene}, {"scene": header}
     for kind in paths.keys() - {"scene"}:
-        frames[kind], headers[kind] = _read(paths[kind], header)
+        frames[kind], headers[kind] = _read(paths[kind], header, "dark" in kind)
     return capture.calibrate(frames, paths, capture.exposure_factor(headers, paths))
 
 
@@ -101,9 +114,14 @@ def write_cube(header_path, values, wavelengths, metadata=None) -> None:
         temporary.write_bytes(text.encode("ascii"))
 
 
-def _read(header_path, scene: dict | None = None) -> tuple[Cube, dict]:
+def _read(header_path, scene: dict | None = None, dark=False) -> tuple[Cube, dict]:
     # scene: the header that tells the bands of a reference whose own does not
-    counts, header = read_counts(header_path)
+    counts, header = read_counts(header_path, dark)
+    if not dark and len(counts) < int(header["lines"]):
+        warnings.warn(
+            f"{header_path}: from line {len(counts)} on ('autodarkstartline'), dark frames; they are left out.",
+            stacklevel=3,
+        )
     told = {key: scene[key] for key in ("wavelength", "wavelength units", "bbl") if key in (scene or {})}
     bands, nm = good_bands(told | header, header_path)
     if both := [key for key in NOT_READ if key in header]:

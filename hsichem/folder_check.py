@@ -163,7 +163,7 @@ def _frames(path: Path) -> dict:
     if path.suffix.lower() == ".hdr":
         return {"scene": envi.read_counts(path)}
     try:
-        return {kind: envi.read_counts(file) for kind, file in capture.find(path, ".hdr").items()}
+        return {kind: envi.read_counts(file, "dark" in kind) for kind, file in capture.find(path, ".hdr").items()}
     except InputError:
         return {}
 

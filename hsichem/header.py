@@ -21,7 +21,9 @@ LONGEST = 2**24  # bytes; a header of 20,000 bands with all its lists has about 
 LARGEST = 2**40  # of any size, so that no product of three is beyond printing
 USED = {"samples", "lines", "bands", "data type", "interleave", "byte order", "header offset", "file type", "bbl"}
 USED |= {"wavelength", "wavelength units", "reflectance scale factor", "data ignore value", "pixel pitch mm"}
-USED |= {"data gain values", "data offset values", "tint"}
+USED |= {"data gain values", "data offset values", "tint", "autodarkstartline"}
+# Other than 0, they say that the pixels do not lie one after the other.
+NOT_PLAIN = {"file compression": "compressed", "major frame offsets": "framed", "minor frame offsets": "framed"}
 NM = {"nm": 1, "nanometer": 1, "um": 1e3, "μm": 1e3, "micrometer": 1e3, "micron": 1e3, "angstrom": 0.1}
 NM |= {"mm": 1e6, "millimeter": 1e6, "cm": 1e7, "centimeter": 1e7, "m": 1e9, "meter": 1e9}
 PER_CM = ("cm-1", "cm^-1", "1/cm", "wavenumber")
@@ -34,8 +36,11 @@ def read_header(path) -> dict[str, str | list[str]]:
     Raises InputError that says which key is missing or wrong, or why the file is no ENVI header of an image.
     """
     header = {"byte order": "0", "header offset": "0"} | parse(path)
-    if str(header.get("file type")).lower() in NOT_IMAGES:
+    if " ".join(str(header.get("file type")).lower().split()) in NOT_IMAGES:
         raise InputError(f"{path}: its file type is {short(header['file type'])}; expected an image of spectra.")
+    for key, what in NOT_PLAIN.items():
+        if any(to_float(text) != 0 for text in _texts(header.get(key, "0"))):
+            raise InputError(f"{path}: its data are {what} ('{key}' is not 0); save them plain, and remove that line.")
     for key, least in {"samples": 1, "lines": 1, "bands": 1, "header offset": 0, "byte order": 0}.items():
         value, most = number(header, key, path), 1 if key == "byte order" else LARGEST
         if not least <= value <= most or value != int(value):
@@ -99,7 +104,8 @@ def per_band(header: dict, key: str, path) -> np.ndarray | None:
     """(bands,) float64, the finite numbers of a list, or None where the key is missing. Raises InputError."""
     if key not in header:
         return None
-    found = header[key] if isinstance(header[key], list) else [header[key]]
+    found = _texts(header[key])
+    found = found[0].split() if len(found) == 1 else found  # no commas, but blanks or lines
     if len(found) != int(header["bands"]):
         raise InputError(f"{path}: '{key}' has {len(found)} values for {header['bands']} bands; give one per band.")
     values = [to_float(text) for text in found]
@@ -163,23 +169,37 @@ def to_nm(values: np.ndarray, unit: str, where) -> np.ndarray:
     if not ((nm >= 100) & (nm <= 30_000)).all():
         raise InputError(
             f"{where}: the wavelengths {values.min():g} to {values.max():g} {unit or name} are not all within 100 to "
-            "30000 nm. Is the unit right? State 'wavelength units = nm', um or cm-1."
+            "30000 nm. Is the unit right? State 'wavelength units = nm', um or cm-1; mark a band of none 0 in 'bbl'."
         )
     return nm
 
 
-def in_order(nm: np.ndarray, where) -> slice:
-    """The slice that makes wavelengths ascend: all of them, or backwards. Raises InputError when neither does."""
+def in_order(nm: np.ndarray, where) -> np.ndarray:
+    """The order (n,) in which wavelengths ascend. Warns where they neither ascend nor descend as they stand.
+
+    Raises InputError when two bands have the same wavelength.
+    """
     if len(nm) > 1 and (nm == nm[0]).all():
         raise InputError(f"{where}: every band has the wavelength {nm[0]:g} nm; give each band its own.")
-    steps = np.diff(nm)
-    if (steps > 0).all() or (steps < 0).all():
-        return slice(None, None, -1 if (steps < 0).any() else 1)
-    turn = int(np.argmax(steps <= 0 if nm[-1] > nm[0] else steps >= 0))
-    raise InputError(
-        f"{where}: the wavelengths neither ascend nor descend: {nm[turn]:g} nm is followed by {nm[turn + 1]:g} nm. "
-        "Where two detectors overlap, mark the bands of one of them 0 in 'bbl'."
-    )
+    order, steps = np.argsort(nm), np.diff(nm)
+    if (same := np.diff(nm[order]) == 0).any():
+        first, second = sorted(order[np.argmax(same) :][:2])
+        raise InputError(
+            f"{where}: bands {first + 1} and {second + 1} both have the wavelength {nm[first]:g} nm; correct it, or "
+            "mark one of them 0 in 'bbl'."
+        )
+    if (steps > 0).any() and (steps < 0).any():
+        turn = int(np.argmax(steps < 0 if nm[-1] > nm[0] else steps > 0))
+        warnings.warn(
+            f"{where}: {nm[turn]:g} nm is followed by {nm[turn + 1]:g} nm, so the bands are sorted. Where two "
+            "detectors overlap, theirs alternate; if spectra are jagged there, mark those of one 0 in 'bbl'.",
+            stacklevel=2,
+        )
+    return order
+
+
+def _texts(value: str | list[str]) -> list[str]:
+    return value if isinstance(value, list) else [value]
 
 
 def _text(path) -> str:
@@ -188,7 +208,7 @@ def _text(path) -> str:
             why = "a link that leads nowhere" if Path(path).is_symlink() else "no such file"
             raise InputError(f"{path}: cannot be opened: {why}; expected an ENVI header.")
         with open(path, "rb") as file:
-            raw = file.read(LONGEST + 1).removeprefix(codecs.BOM_UTF8)
+            raw = file.read(LONGEST + 1).removeprefix(codecs.BOM_UTF8).rstrip(b"\0\x1a")  # padding; DOS ended text so
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise

@@ -294,6 +294,9 @@ ENVI = [
     ("byte order 2", "'byte order' is '2'", image(byte_order=2)),
     ("header offset negative", "'header offset' is '-1'", image(header_offset=-1)),
     ("file type a classification", "expected an image of spectra", image(file_type="ENVI Classification")),
+    ("data compressed", "its data are compressed", image(file_compression=1)),
+    ("data in frames", "its data are framed", image(major_frame_offsets="{128, 0}")),
+    ("dark lines alone", "'autodarkstartline' is 0 of 3 lines, which leaves no scene", image(autodarkstartline=0)),
     ("a key twice", "'lines' is given twice", header_text(text_of(HEADER).encode() + b"Lines = 5\n")),
     ("no data file", "found none", header_text(text_of(HEADER).encode())),
     ("raw cut", "71 bytes, but its header declares 72", image(size=71)),
@@ -306,7 +309,7 @@ ENVI = [
     ("a wavelength no number", "holds 'red'", image(wavelength="{900, red, 1000}")),
     ("a wavelength NaN", "holds 'nan'", image(wavelength="{900, nan, 1000}")),
     ("wavelengths all alike", "every band has the wavelength 513.342", image(wavelength="{513.342, 513.342, 513.342}")),
-    ("wavelengths up and down", "neither ascend nor descend", image(wavelength="{900, 1000, 950}")),
+    ("two bands of one wavelength", "bands 1 and 3 both have", image(wavelength="{900, 1000, 900}")),
     ("wavelengths in furlongs", "'furlong'", image(wavelength_units="furlong")),
     ("wavelengths in the wrong unit", "900 to 1000 um are not all within", image(wavelength_units="um")),
     ("wavelengths without a unit, unclear", "could be more than one",
@@ -326,6 +329,9 @@ CAPTURES = [
     ("white is zero", "(900.0 nm): 0 against 0", capture(white=0, dark=0)),
     ("white darker than dark", "(900.0 nm): 99 against 100", capture(white=99)),
     ("white has other columns", "5 columns x 3 bands; the scene has 4 x 3", capture(samples=5)),
+    ("white's gain another", "camera's gain is 'high', that of the scene '0'; capture both at one", capture(
+        change=lambda place: [(place / f"{name}.hdr").write_text(text_of(HEADER | {"gain": gain}))
+                              for name, gain in {"s": 0, "WHITEREF_s": "high"}.items()])),
     ("white's integration time no number", "'tint' is 'long'", capture(tint="long")),
     ("capture a link to the folder above", "s/capture: expected exactly one <id>.hdr", lambda folder: (
         (folder / "s").mkdir(), (folder / "s" / "capture").symlink_to("../s"), lambda: envi.read_capture(folder / "s"),

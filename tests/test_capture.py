@@ -89,6 +89,7 @@ def test_missing_doubled_or_unfitting_references_are_refused(tmp_path):
         {"scene": "leaf", "white": "leaf_whiteReference", "dark": "leaf_darkReference"},
         {"scene": "ham_VNIR_1800_SN00812_raw", "white": "ham_white", "dark": "ham_dark"},
         {"scene": "capture", "white": "white", "dark": "black"},
+        {"scene": "ham_SWIR_384_raw", "white": "white panel", "dark": "ham_background"},
         {"scene": "white_bread_dark_crust", "white": "White Ref", "dark": "Dark-Reference"},
         {"scene": "meat_white", "white": "WHITEREF_meat_white", "dark": "DARKREF_meat_white"},
     ],
@@ -98,7 +99,7 @@ def test_names_that_cameras_give(tmp_path, names):
         (tmp_path / other).write_bytes(b"")
     paths = {kind: tmp_path / f"{name}.HDR" for kind, name in names.items()}
     for path in paths.values():
-        path.write_bytes(b"")
+        path.write_text("ENVI\n")
     assert capture.find(tmp_path, ".hdr") == paths
 
 
@@ -138,7 +139,7 @@ def add(folder, **lines):
         header.write_text(header.read_text() + line + "\n")
 
 
-@pytest.mark.parametrize("key", ["tint", "Integration Time", "exposure time"])
+@pytest.mark.parametrize("key", ["tint", "Integration Time", "exposure time (ms)", "shutter"])
 def test_a_white_reference_at_another_integration_time(tmp_path, key):
     make_capture(tmp_path)
     plain = envi.read_capture(tmp_path).values
@@ -179,11 +180,51 @@ def test_integration_times_that_say_nothing_or_contradict(tmp_path):
         ("tint1 = 5\ntint2 = 6", "tint1 = 10\ntint2 = 6", "one factor is needed"),  # Specim's FENIX has two sensors
         ("tint = 20 ms", "tint = 5000 us", "'tint' is '5000 us', beside it '20 ms'; expected numbers"),
         ("tint = 0", "tint = 5", "expected numbers"),
+        ("gain = 6.0", "gain = 0", "the camera's gain is '0', that of the scene '6.0'; capture both at one"),
     ]:
         make_capture(tmp_path)
         add(tmp_path, pork=scene, WHITEREF_pork=white)
         with pytest.raises(InputError, match=message):
             envi.read_capture(tmp_path)
+
+
+def test_lines_taken_with_the_shutter_closed_are_the_dark_frame(tmp_path):
+    raw, white, dark = make_capture(tmp_path)
+    expected = envi.read_capture(tmp_path).values
+    for name in ("pork", "DARKREF_pork"):
+        for suffix in (".hdr", ".raw"):
+            (tmp_path / f"{name}{suffix}").unlink()
+    scene = np.concatenate([raw, dark]).astype("u2")
+    envi.write_cube(tmp_path / "pork.hdr", scene, NM, {"autodarkstartline": 6, "tint": 5})
+    assert capture.find(tmp_path, ".hdr")["dark"] == tmp_path / "pork.hdr"
+    with pytest.warns(
+        UserWarning, match=r"pork.hdr: from line 6 on \('autodarkstartline'\), dark frames; they are left"
+    ) as said:
+        np.testing.assert_array_equal(envi.read_capture(tmp_path).values, expected)
+    assert len(said) == 1
+    np.testing.assert_array_equal(envi.read_counts(tmp_path / "pork.hdr")[0], raw)
+    np.testing.assert_array_equal(envi.read_counts(tmp_path / "pork.hdr", dark=True)[0], dark)
+    # a dark frame in a file of its own goes before; the white's own dark lines are the white's only
+    envi.write_cube(tmp_path / "DARKREF_pork.hdr", (dark + 7).astype("u2"), NM)
+    both = np.concatenate([white, dark + 20]).astype("u2")
+    envi.write_cube(tmp_path / "WHITEREF_pork.hdr", both, NM, {"autodarkstartline": 3})
+    with pytest.warns(UserWarning, match="from line"):
+        values = envi.read_capture(tmp_path).values
+    means = white.mean(axis=0) - dark.mean(axis=0) - 20
+    np.testing.assert_allclose(values, (raw - dark.mean(axis=0) - 7) / means, rtol=1e-5)
+
+
+def test_a_scene_that_is_named_is_no_reference(tmp_path):
+    raw, white, dark = make_capture(tmp_path)
+    names = {"pork": "darkReference", "WHITEREF_pork": "darkReference_whiteReference"}
+    for old, new in {**names, "DARKREF_pork": "darkReference_darkReference"}.items():  # of PlantCV's examples
+        for suffix in (".hdr", ".raw"):
+            (tmp_path / f"{old}{suffix}").rename(tmp_path / f"{new}{suffix}")
+    expected = (raw - dark.mean(axis=0)) / (white.mean(axis=0) - dark.mean(axis=0))
+    values = envi.read_capture(tmp_path / "darkReference.hdr").values
+    np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-6)
+    with pytest.raises(InputError, match=r"exactly one WHITEREF_<id>.hdr, found none"):
+        envi.read_capture(tmp_path / "darkReference_whiteReference.hdr")
 
 
 def test_a_real_capture_against_its_own_netcdf_files(mirror):

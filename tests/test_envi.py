@@ -92,7 +92,9 @@ def test_the_data_file_is_found_by_its_name(tmp_path, suffix):
         ({"wavelength": "900"}, "'wavelength' has 1 values for 5 bands"),
         ({"wavelength": "{900, 910, 920, 930 940}"}, "'wavelength' has 4 values"),
         ({"wavelength": "{900, 910, , 930, 940}"}, "'wavelength' holds ''; expected finite numbers"),
-        ({"wavelength": "{900, 910, 920, 930, 925}"}, "930 nm is followed by 925 nm"),
+        ({"wavelength": "{900, 910, 920, 910, 930}"}, "bands 2 and 4 both have the wavelength 910 nm"),
+        ({"file_compression": 1}, "its data are compressed ('file compression' is not 0)"),
+        ({"major_frame_offsets": "{0, 128}"}, "its data are framed"),
         ({"wavelength": "{513.342, 513.342, 513.342, 513.342, 513.342}"}, "every band has the wavelength 513.342 nm"),
         ({"wavelength": "{900, 910, 920, 930, nan}"}, "'wavelength' holds 'nan'"),
         ({"wavelength": "{0.9, 0.91, 0.92, 0.93, 0.94}"}, "State 'wavelength units = nm', um or cm-1"),
@@ -239,13 +241,21 @@ def test_real_images(mirror, name, shape, ends, low):
     np.testing.assert_array_equal(cube.values, np.asarray(image.load())[:, :, good])
 
 
+def test_a_real_image_of_overlapping_detectors(mirror):
+    path = mirror / "envi-pycoal" / "f080702t01p00r08rdn_c_sc01_ort_img_123_456.hdr"
+    with pytest.warns(UserWarning, match=r"667.561 nm is followed by 655.292 nm, so the bands are sorted"):
+        cube = envi.read_cube(path)
+    image = spectral.open_image(str(path))
+    pairs = sorted(zip(image.bands.centers, image.load().ravel(), strict=True))
+    np.testing.assert_allclose(np.c_[cube.wavelengths, cube.values.ravel()], pairs)
+
+
 @pytest.mark.parametrize(
     "name, message",
     [
         ("envi-fenix-lumo/hypercloud", "'data type' is missing"),
         ("envi-fenix-lumo/image", "exactly one data file"),
         ("envi-pycoal/ang20140912t192359_corr_v1c_img_400-410_10-20_class", "'ENVI Classification'"),
-        ("envi-pycoal/f080702t01p00r08rdn_c_sc01_ort_img_123_456", "667.561 nm is followed by 655.292 nm"),
     ],
 )
 def test_real_files_that_are_no_usable_image(mirror, name, message):

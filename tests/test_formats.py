@@ -203,6 +203,7 @@ def test_numpy_refused(tmp_path):
 
 
 @pytest.mark.parametrize("form", ["mat", "deflated mat", "nc"])
+@pytest.mark.filterwarnings("ignore:.*so the bands are sorted")
 def test_broken_files_are_refused_whatever_they_hold(tmp_path, form):
     rng = np.random.default_rng(4)
     path = tmp_path / f"x.{form.split()[-1]}"

@@ -133,7 +133,7 @@ def test_a_line_that_is_no_key_is_said(tmp_path):
         ("ENVO\nlines = 1", "first line is not 'ENVI'"),
         ("BYTEORDER I\nLAYOUT BIL\nNROWS 5\n", "first line is not 'ENVI'"),  # Esri's .hdr
         ("ENVI\n".encode("utf-16"), "it is no text"),
-        (b"ENVI\nlines = \0", "it is no text"),
+        (b"ENVI\nlines = \0 3", "it is no text"),
         ("ENVI\nwavelength = {1, 2\nlines = 3\n", "the { of 'wavelength' is not closed"),
         ("ENVI\nwavelength = {1, 2} nm\n", "the { of 'wavelength' is not closed by a } at the end of a line"),
         ("ENVI\nlines = 3\nLines = 4\n", "'lines' is given twice"),
@@ -199,14 +199,20 @@ def test_units_refused(values, unit, message):
 
 
 def test_order():
-    assert header.in_order(np.array([1.0, 3, 4]), "x").step == 1
-    assert header.in_order(np.array([4.0, 3, 1]), "x").step == -1
-    assert header.in_order(np.array([4.0]), "x").step == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for nm in ([1.0, 3, 4], [4.0, 3, 1], [4.0]):
+            assert np.array(nm)[header.in_order(np.array(nm), "x")].tolist() == sorted(nm)
+    for nm, order, message in (
+        ([900.0, 910, 905, 930], [0, 2, 1, 3], "910 nm is followed by 905 nm, so the bands are sorted"),
+        ([930.0, 910, 915, 900], [3, 1, 2, 0], "910 nm is followed by 915 nm"),
+    ):
+        with pytest.warns(UserWarning, match=message):
+            assert header.in_order(np.array(nm), "x").tolist() == order
     for nm, message in (
         ([513.342] * 3, "every band has the wavelength 513.342 nm"),
-        ([900.0, 910, 905, 930], "910 nm is followed by 905 nm"),
-        ([930.0, 910, 915, 900], "910 nm is followed by 915 nm"),
-        ([900.0, 910, 910], "910 nm is followed by 910 nm"),
+        ([900.0, 910, 910], "bands 2 and 3 both have the wavelength 910 nm"),
+        ([910.0, 900, 920, 910], "bands 1 and 4 both have the wavelength 910 nm"),
     ):
         with pytest.raises(InputError, match=message):
             header.in_order(np.array(nm), "x")
