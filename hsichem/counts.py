@@ -4,7 +4,8 @@ import numpy as np
 
 from hsichem.cube import Cube, InputError
 
-BLOCK = 2**21  # values at a time; turned to (rows, cols, bands) while still as small as stored
+BLOCK = 2**19  # values at a time, few enough for the processor's cache
+LINE = 64  # bytes of it that are fetched at once
 
 
 def to_cube(stored, nm, bands, where, *, gain=None, offset=None, scale=1.0, ignore=None, pitch=None, name="") -> Cube:
@@ -22,8 +23,9 @@ def to_cube(stored, nm, bands, where, *, gain=None, offset=None, scale=1.0, igno
         raise InputError(f"{where}: {rows} x {cols} x {len(bands)} values of 4 bytes do not fit into memory.") from None
     mask = None if ignore is None else np.ones((rows, cols), bool)
     keep = slice(None) if np.array_equal(bands, np.arange(count)) else bands
+    is_finite = stored.dtype.kind != "f" and _largest(stored.dtype, scale, gain, offset) < 3e38
     for start in range(0, rows, step := max(1, BLOCK // (cols * count))):
-        block, out = np.ascontiguousarray(stored[start : start + step, :, keep]), values[start : start + step]
+        block, out = _turned(stored[start : start + step], keep), values[start : start + step]
         with np.errstate(all="ignore"):  # what is not finite is refused below
             np.divide(block, np.float32(scale), out=out, dtype=np.float32, casting="unsafe")
             if gain is not None:
@@ -33,7 +35,7 @@ def to_cube(stored, nm, bands, where, *, gain=None, offset=None, scale=1.0, igno
             if ignore is not None:
                 ignored = _equal(block, ignore).any(axis=2)
                 out[ignored], mask[start : start + step] = 0, ~ignored
-            finite = np.isfinite(out.sum())  # one pass; a sum may overflow where no value does
+            finite = is_finite or np.isfinite(out.sum())  # one pass; a sum may overflow where no value does
         if not finite and len(bad := np.argwhere(~np.isfinite(out))):
             row, col, band = bad[0]
             raise InputError(
@@ -41,6 +43,25 @@ def to_cube(stored, nm, bands, where, *, gain=None, offset=None, scale=1.0, igno
                 "Mark pixels without data by 'data ignore value' (nan is one), or repair them."
             )
     return Cube(values, nm, mask, pitch, name)
+
+
+def _turned(part: np.ndarray, keep) -> np.ndarray:
+    """(rows, cols, kept bands), one after the other in memory, while the numbers are still as small as stored."""
+    if part.strides[2] == part.itemsize:
+        return np.ascontiguousarray(part[:, :, keep])
+    planes = part.transpose(2, 0, 1)[keep]
+    planes = planes.reshape(len(planes), -1)  # (bands, pixels)
+    # An odd number of cache lines from band to band: with a power of two, those of a pixel drive each other out.
+    width = (-(-planes.shape[1] * part.itemsize // LINE) | 1) * LINE // part.itemsize
+    apart = np.empty((len(planes), width), part.dtype)[:, : planes.shape[1]]
+    apart[:] = planes
+    return np.ascontiguousarray(apart.T).reshape(*part.shape[:2], -1)
+
+
+def _largest(dtype, scale, gain, offset) -> float:
+    """What no whole number of this type can exceed when it is scaled."""
+    most = np.iinfo(dtype).max / scale * (1 if gain is None else float(np.abs(gain).max()))
+    return most + (0 if offset is None else float(np.abs(offset).max()))
 
 
 def _equal(block: np.ndarray, ignore: float) -> np.ndarray:

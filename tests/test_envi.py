@@ -107,6 +107,8 @@ def test_the_data_file_is_found_by_its_name(tmp_path, suffix):
         ({"reflectance_scale_factor": 0}, "'reflectance scale factor' is 0"),
         ({"reflectance_scale_factor": "nan"}, "'reflectance scale factor' is 'nan'"),
         ({"reflectance_scale_factor": 1e-60}, "the value at row 0, column 0, 900 nm is inf"),
+        ({"data_gain_values": "{1, 1, 1e38, 1, 1}"}, "the value at row 0, column 0, 930 nm is inf"),
+        ({"data_offset_values": "{1, 1, 1, 1, -1e39}"}, "the value at row 0, column 0, 1000 nm is -inf"),
         ({"data_gain_values": "{1, 1}"}, "'data gain values' has 2 values for 5 bands"),
         ({"data_gain_values": "{2, 2, 2, 2, 2}", "reflectance_scale_factor": 10}, "both; apply and remove one"),
         ({"data_reflectance_gain_values": "{1, 1, 1, 1, 1}"}, "'data reflectance gain values' is not supported"),
