@@ -8,6 +8,7 @@ metrics.json and an executed notebook must be whole in themselves. Then the comm
 everything is compared. The commands are the library's, on images small enough for hundreds of trials; `run` has two
 small notebooks, and its kernel is left to itself, as when a terminal is closed. Hidden files are not looked at: nothing
 reads them. Those left at the end, locks apart, are counted. Exits with 1 when anything is lost. Linux and macOS.
+kill_run.py does the same to the user's own `hsichem run`.
 """
 
 import argparse
