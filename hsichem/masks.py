@@ -15,7 +15,9 @@ GLINT_WINDOW, GLINT_CONTRAST = 7, 8  # pixels; robust standard deviations above 
 
 def otsu_threshold(values: np.ndarray) -> float:
     """The threshold that splits `values` into two classes of least variance within (Otsu 1979,
-    doi 10.1109/TSMC.1979.4310076), on 256 bins."""
+    doi 10.1109/TSMC.1979.4310076), on 256 bins. Where all values are equal, none is above it."""
+    if values.min() == values.max():
+        return float(values.max())
     counts, edges = np.histogram(values, bins=256)
     centres = (edges[:-1] + edges[1:]) / 2
     below = counts.cumsum()[:-1]
@@ -132,6 +134,8 @@ def _score(cube: Cube, on) -> np.ndarray:
         spectra = cube.values.reshape(-1, cube.values.shape[2])
         some = spectra[:: max(1, len(spectra) // 100_000)].astype(np.float64)
         some = some[np.isfinite(some).all(axis=1)]  # what is not finite makes its own score so, and is named then
+        if len(some) < 2:
+            return cube.values.mean(axis=2)
         covariance = np.cov(some, rowvar=False).reshape(some.shape[1], -1)
         return (cube.values - np.float32(some.mean(axis=0))) @ np.float32(np.linalg.eigh(covariance)[1][:, -1])
     low, high = cube.wavelengths[[0, -1]]

@@ -40,6 +40,21 @@ def test_brightness_does_not_find_what_is_equally_bright():
     assert (foreground_mask(scene([0.5, 0.2, 0.3], [0.1, 0.5, 0.4])) != DISC).sum() > 500
 
 
+@pytest.mark.parametrize("on", ["brightness", "pca", 900])
+@pytest.mark.parametrize("shape", [(1, 1, 3), (5, 4, 3)])
+def test_where_all_pixels_are_alike_no_sample_is_found(on, shape):
+    values = np.full(shape, [0.2, 0.3, 0.4])
+    with pytest.raises(InputError, match="no sample found; every pixel is about equally bright"):
+        foreground_mask(Cube(values, NM), on)
+    if values.size > 3:  # one glint of 20 pixels is cut off with the brightest hundredth
+        values[2, 2] = 0.9
+        with pytest.raises(InputError, match="no sample found"):
+            foreground_mask(Cube(values, NM), on)
+    values[0, 0, 1] = np.nan
+    with pytest.raises(InputError, match="1 pixels hold NaN" if on != 800 else ""):
+        foreground_mask(Cube(values, NM), on)
+
+
 def test_what_is_not_finite_is_counted():
     values = scene([0.5, 0.5, 0.5], [0.1, 0.1, 0.1]).values.copy()
     values[3, 4, 1] = np.nan
