@@ -46,7 +46,7 @@ def parse_value(text: str):
     """A Python literal where `text` is one (5, 1e-3, True, [1, 2]), else the text itself."""
     try:
         return WORDS[text] if text in WORDS else ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, MemoryError, RecursionError):  # the last two: nested too deep
         return text
 
 

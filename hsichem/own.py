@@ -9,8 +9,10 @@ import yaml
 from hsichem import manifest
 from hsichem.cube import InputError
 from hsichem.files import replacing
+from hsichem.header import short
 from hsichem.references import PLAIN, SEED, Table, find_table, read_table
 from hsichem.samples import find_images, image_problem
+from hsichem.settings import is_number
 
 
 def choose_response(table: Table, response: str | None, unit: str | None) -> tuple[str, str]:
@@ -49,8 +51,8 @@ def state_splits(table: Table) -> str:
 
 def check_way(mask) -> None:
     """Raises InputError for a way to find masks that is none."""
-    if not (mask in manifest.MASKS or (isinstance(mask, int | float) and not isinstance(mask, bool) and mask > 0)):
-        raise InputError(f"mask {mask!r}; expected {', '.join(manifest.MASKS)}, or a wavelength in nm.")
+    if not (mask in manifest.MASKS or (is_number(mask) and mask > 0)):
+        raise InputError(f"mask {short(mask)}; expected {', '.join(manifest.MASKS)}, or a wavelength in nm.")
 
 
 def make_entry(folder: Path, name: str, response: str | None, unit: str | None, mask: str | float) -> dict:

@@ -36,7 +36,7 @@ def write_report(folder: Path) -> Path:
     folder = Path(folder)
     metrics = read_metrics(folder)
     notebooks = {notebook.stem: folder / notebook.name for notebook in find_notebooks()}
-    executed = {name: json.loads(path.read_text("utf-8")) for name, path in notebooks.items() if path.exists()}
+    executed = {name: _read_notebook(path) for name, path in notebooks.items() if path.exists()}
     given = {}
     for notebook in executed.values():
         given |= notebook["metadata"].get("papermill", {}).get("parameters", {})
@@ -73,6 +73,16 @@ def read_metrics(folder: Path) -> dict:
     if not (Path(folder) / "metrics.json").is_file():
         raise InputError(f"{folder} has no metrics.json; give a folder that `hsichem run` wrote.")
     return Results(folder).metrics()
+
+
+def _read_notebook(path: Path) -> dict:
+    try:
+        notebook = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not valid JSON ({error}); remove it, and run again.") from None
+    if not (isinstance(notebook, dict) and {"cells", "metadata"} <= notebook.keys()):
+        raise InputError(f"{path} is no notebook; remove it, and run again.")
+    return notebook
 
 
 def _missing(what, why):

@@ -13,6 +13,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from hsichem.cube import InputError
 from hsichem.files import locked
+from hsichem.settings import RULES, check_value
 
 PACKAGE = Path(__file__).parent
 
@@ -37,7 +38,7 @@ def failed_path(output: Path) -> Path:
 
 
 def check_parameters(notebooks: list[Path], parameters: dict) -> dict[Path, dict]:
-    """Give each notebook those of the parameters that it knows; InputError for one that none of them knows."""
+    """Give each notebook those of the parameters that it knows; InputError for one that none of them knows or takes."""
     known = {notebook: set(papermill.inspect_notebook(_escaped(notebook))) for notebook in notebooks}
     everywhere = set().union(*known.values())
     for name in parameters:
@@ -45,6 +46,8 @@ def check_parameters(notebooks: list[Path], parameters: dict) -> dict[Path, dict
             close = difflib.get_close_matches(name, everywhere, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise InputError(f"no notebook has a parameter {name!r}.{hint} Known: {', '.join(sorted(everywhere))}.")
+        if name in RULES:
+            check_value(name, parameters[name])
     return {notebook: {k: v for k, v in parameters.items() if k in known[notebook]} for notebook in notebooks}
 
 
@@ -89,12 +92,12 @@ def _is_finished(notebook, output, parameters):
     """Whether `output` is this notebook, executed to its end with these parameters."""
     try:
         done = nbformat.read(output, as_version=4)
-    except (FileNotFoundError, ValueError):  # not there, or not a notebook
+    except Exception:  # not there, or not a notebook, for which nbformat raises what it likes
         return False
     # of a cell, False is finished and None is not; the notebook's own mark is None in either case
     if any(cell.metadata.get("papermill", {}).get("exception") is not False for cell in done.cells):
         return False
-    given = done.metadata.papermill.parameters
+    given = done.metadata.get("papermill", {}).get("parameters")
     if json.dumps(given, sort_keys=True) != json.dumps(parameters, sort_keys=True):
         return False
     cells = [cell.source for cell in done.cells if "injected-parameters" not in cell.metadata.get("tags", [])]

@@ -7,6 +7,7 @@ import numpy as np
 
 from hsichem.cube import InputError
 from hsichem.files import locked, replacing
+from hsichem.header import short
 
 
 class Results:
@@ -27,9 +28,15 @@ class Results:
         if not path.exists():
             return {}
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path} is not valid JSON ({error}); remove it and run the notebooks again.") from None
+        for part in (found, *found.values()) if isinstance(found, dict) else (found,):
+            if not isinstance(part, dict):
+                raise InputError(
+                    f"{path} holds {short(part)} where results should be; remove it and run the notebooks again."
+                )
+        return found
 
     def save(self, section: str, values: dict) -> None:
         """Add values to a section; numbers must be finite (None says that a figure does not exist)."""

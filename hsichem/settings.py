@@ -2,10 +2,12 @@
 
 import ast
 import difflib
+import math
 from pathlib import Path
 from types import SimpleNamespace
 
 from hsichem.cube import InputError
+from hsichem.header import short
 from hsichem.results import Results
 
 # What a preset decides. Any of these can be given as a notebook parameter instead; None means the preset's value.
@@ -27,6 +29,10 @@ def whole(least):
     return lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= least, f"a whole number from {least} up"
 
 
+def is_number(v):
+    return isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)
+
+
 def one_of(*names):
     return lambda v: v in names, " or ".join(repr(name) for name in names)
 
@@ -35,23 +41,27 @@ RULES = {
     "dataset": (lambda v: isinstance(v, str) and v != "", "a data set's name"),
     "preset": one_of(*PRESETS),
     "results_dir": (lambda v: v is None or (isinstance(v, str) and v != ""), "a folder, or None"),
-    "seed": whole(0),
-    "crop_from_nm": (
-        lambda v: v is None or (isinstance(v, int | float) and not isinstance(v, bool) and v > 0),
-        "a wavelength above 0 nm, or None",
-    ),
+    "seed": (lambda v: whole(0)[0](v) and v < 2**32, "a whole number from 0 to 4294967295"),  # as numpy and torch take
+    "crop_from_nm": (lambda v: v is None or (is_number(v) and v > 0), "a wavelength above 0 nm, or None"),
     "max_components": whole(1),
     "few_components": whole(1),
-    "smoothing": (lambda v: isinstance(v, int | float) and not isinstance(v, bool) and v > 0, "a width above 0 pixels"),
+    "smoothing": (lambda v: is_number(v) and v > 0, "a width above 0 pixels"),
     "preprocessing": (lambda v: v is None or isinstance(v, str), "'cv', steps joined by +, or None"),
     "epochs": whole(1),
     "sweep_epochs": whole(1),
-    "smoothness": (lambda v: isinstance(v, int | float) and not isinstance(v, bool) and v >= 0, "a weight from 0 up"),
+    "smoothness": (lambda v: is_number(v) and v >= 0, "a weight from 0 up"),
     "variant": one_of("published", "corrected"),
     "precision": one_of("float32", "bfloat16"),
     "variogram_model": one_of("exponential", "spherical", "gaussian", "matern"),
     "max_lag": (lambda v: v is None or whole(8)[0](v), "a whole number of pixels from 8 up, or None"),
 }
+
+
+def check_value(name: str, value) -> None:
+    """Raises InputError for a parameter's value of the wrong type or range; None is right where presets have one."""
+    accepts, expected = RULES[name]
+    if not (accepts(value) or (value is None and name in PRESETS["lesson"])):
+        raise InputError(f"parameter {name} is {short(value)} ({type(value).__name__}); expected {expected}.")
 
 
 def check(namespace: dict, *names: str) -> SimpleNamespace:
@@ -71,9 +81,7 @@ def check(namespace: dict, *names: str) -> SimpleNamespace:
     given = {name: namespace[name] for name in names}
     preset = PRESETS.get(given["preset"], {})
     for name, value in given.items():
-        accepts, expected = RULES[name]
-        if not (accepts(value) or (value is None and name in preset)):
-            raise InputError(f"parameter {name} is {value!r} ({type(value).__name__}); expected {expected}.")
+        check_value(name, value)
     settings = SimpleNamespace(**preset | {name: v for name, v in given.items() if v is not None or name not in preset})
     label = f"{settings.dataset}-{settings.preset}-seed{settings.seed}"
     settings.folder = Path(settings.results_dir or Path("results") / label)

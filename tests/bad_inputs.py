@@ -7,6 +7,7 @@ or a call of the library without arguments. The cache is folder/cache, and folde
 import errno
 import os
 import zipfile
+from datetime import datetime
 from pathlib import Path
 from unittest.mock import patch
 
@@ -14,6 +15,7 @@ import h5py
 import numpy as np
 import torch
 from openpyxl import Workbook
+from PIL import Image
 from safetensors.torch import save_file
 from scipy.io import savemat
 
@@ -242,9 +244,64 @@ def loop(path):
     path.symlink_to(path.name)
 
 
-def with_cut_metrics(folder):
-    (folder / "results").mkdir()
-    (folder / "results" / "metrics.json").write_text('{"settings": {')
+def report_on(metrics, notebook=None):
+    """report on a results folder with this metrics.json and first notebook."""
+
+    def prepare(folder):
+        (folder / "results").mkdir()
+        (folder / "results" / "metrics.json").write_bytes(metrics)
+        if notebook is not None:
+            (folder / "results" / "01_preprocessing.ipynb").write_bytes(notebook)
+        return ["report", "results"]
+
+    return prepare
+
+
+def added(spoil, *command):
+    """A command on a data set of the user's, after spoil(its folder, its entry)."""
+
+    def prepare(folder):
+        run_own(0, 1, 2)(folder)
+        spoil(folder / "mine", folder / "cache" / "own" / "mine.yaml")
+        return list(command)
+
+    return prepare
+
+
+def edit(old, new):
+    return lambda mine, entry: entry.write_text(entry.read_text().replace(old, new))
+
+
+def rows(*rows_):
+    def write(path):
+        book = Workbook()
+        for row in rows_:
+            book.active.append(row)
+        book.save(path)
+
+    return write
+
+
+def entities(path):
+    """A workbook whose text would be 10^9 letters long."""
+    names = [f'<!ENTITY e{k} "{f"&e{k - 1};" * 10}">' for k in range(1, 10)]
+    text = f'<!DOCTYPE l [<!ENTITY e0 "a">{"".join(names)}]><workbook>&e9;</workbook>'
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"
+    types = "http://schemas.openxmlformats.org/package/2006/content-types"
+    listed = f'<Types xmlns="{types}"><Override PartName="/xl/workbook.xml" ContentType="{kind}"/></Types>'
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("[Content_Types].xml", listed)
+        archive.writestr("xl/workbook.xml", text)
+
+
+def drawn(size, *levels):
+    """A mask as PNG with these levels of grey, in turns."""
+
+    def prepare(folder):
+        Image.fromarray(np.resize(np.uint8(levels), size)).save(folder / "m.png")
+        return lambda: read_mask(folder / "m.png", (3, 4))
+
+    return prepare
 
 
 SPECTRA = np.random.default_rng(0).random((8, 5))
@@ -361,6 +418,20 @@ FORMATS = [
     ("NetCDF: no NetCDF", "cannot be read as NetCDF", foreign("x.nc", lambda path: path.write_bytes(b"CDF\1\xff"))),
     ("mask of another size", "the mask has (2, 2) pixels", mask(np.ones((2, 2), bool))),
     ("mask empty", "only 0 in the mask", mask(np.zeros((3, 4), bool))),
+    (
+        "NumPy: complex",
+        "complex128; expected real numbers",
+        foreign("x.npy", save_npy(np.ones((2, 2, 3), complex), NM[1:-1])),
+    ),
+    ("NumPy: flat", "found 0; its numbers: array (2, 2)", foreign("x.npy", save_npy(np.ones((2, 2))))),
+    (
+        "NumPy: wavelengths no numbers",
+        "one number for each band",
+        foreign("x.npy", save_npy(np.ones((2, 2, 3)), "1 b 3")),
+    ),
+    ("NumPy: too large for float32", "900 nm is inf", foreign("x.npy", save_npy(np.full((2, 2, 3), 1e300), NM[1:-1]))),
+    ("mask drawn with a soft brush", "3 values in the mask", drawn((3, 4), 0, 128, 255)),
+    ("mask drawn on another image", "the mask has (4, 4) pixels", drawn((4, 4), 0, 255)),
     ("mask of numbers", "int64 numbers; expected bool", mask(np.ones((3, 4), int))),
 ]
 
@@ -385,11 +456,29 @@ TABLES = [
     ("table: Latin-1", "not UTF-8", table(TABLE.encode() + "kühl,0,5\n".encode("latin-1"))),
     ("table: one sample", "dealt to 6 groups of samples or more; found 1", table("id,fat (%)\ns1,10\n")),
     ("table: 17 MB", "longer than the", table(b"id,fat\n" + b"s,1\n" * 2**22)),
+    ("table: 200 kB in a cell", "field larger than field limit", table(TABLE + "s" * 200_000 + ",0,5\n")),
+    ("table: no headings", "no column 'id'; found s1, 0, 10", table("s1,0,10\ns2,1,20\n")),
+    ("table: headings twice", "two columns are called 'id'", table("id,ID,fat (%)\n1,1,1\n")),
+    (
+        "workbook: a date",
+        "fat is '2020-01-01",
+        table(rows(["id", "fat (%)"], ["s1", 5], ["s2", datetime(2020, 1, 1)]), name="references.xlsx"),
+    ),
+    (
+        "workbook: a formula that was never computed",
+        "line 3: no value of fat",
+        table(rows(["id", "fat (%)"], ["s1", 5], ["s2", "=1+1"]), name="references.xlsx"),
+    ),
+    ("workbook: entities of entities", "cannot be read as a workbook: ", table(entities, name="references.xlsx")),
     ("workbook broken", "cannot be read as a workbook", table("PK", name="references.xlsx")),
     ("workbook: two sheets", "3 sheets; expected one", table(sheets("a", "b"), name="references.xlsx")),
     ("workbook: 20 MB in 20 kB", "longer than the", table(inflating, name="references.xlsx")),
     ("a column that is not there", "no column 'salt' with numbers", table(TABLE, "--response", "salt")),
     ("a way to a mask that is none", "mask 'magic'", table(TABLE, "--mask", "magic")),
+    ("a mask at infinity", "mask inf;", table(TABLE, "--mask", "1e999")),
+    ("a mask nested too deep", "mask '----", table(TABLE, "--mask=" + "-" * 200_000 + "1")),
+    ("a name that is empty", "'' is no name", table(TABLE, "--name", "")),
+    ("a name as long as a page", "File name too long", table(TABLE, "--name", "a" * 300)),
     ("a name that leaves the cache", "'../up' is no name for a data set", table(TABLE, "--name", "../up")),
     ("a name that is taken", "a data set 'tecator' is there already", table(TABLE, "--name", "tecator")),
     ("reference: all alike", "5.0", fit(SPECTRA, np.full(8, 5.0))),
@@ -411,6 +500,15 @@ MANIFESTS = [
     ("manifest: an unknown field", "unknown field 'licens'", changed("licence", "licens")),
     ("manifest: a field missing", "field 'units' is missing", changed("  units: reflectance\n", "")),
     ("manifest: a field twice", "'bin' is given twice", changed("  bin: 1\n", "  bin: 1\n  bin: 2\n")),
+    ("own: a folder instead of an entry", "Is a directory", words(
+        "data", "list", before=lambda folder: (folder / "cache" / "own" / "x.yaml").mkdir(parents=True))),
+    ("own: its folder no path", "'folder' is 5", added(edit("folder: /", "folder: 5 #"), "data", "list")),
+    ("own: its folder gone", "mine is not there; bring it back", added(
+        lambda mine, entry: mine.rename(mine.parent / "yours"), "run", "--dataset", "mine")),
+    ("own: its table changed", "references.csv is not what it was", added(
+        lambda mine, entry: (mine / "references.csv").write_text(TABLE), "run", "--dataset", "mine")),
+    ("own: an image gone", "s1: no capture or image of this name", added(
+        lambda mine, entry: (mine / "s1.hdr").unlink(), "run", "--dataset", "mine")),
     ("manifest: an entry of no folder", "expected one folder of captures", entries(PLAIN)),
 ]  # fmt: skip
 
@@ -435,7 +533,14 @@ SYSTEM = [
         "hsichem.data.read_manifest", errno.EACCES, lambda folder: data.status("tecator"))),
     ("results: another run is there", "results is in use by another process", in_use),
     ("results: no run", "has no metrics.json", words("report", "results")),
-    ("results: metrics.json cut", "is not valid JSON", words("report", "results", before=with_cut_metrics)),
+    ("results: metrics.json cut", "is not valid JSON", report_on(b'{"settings": {')),
+    ("results: metrics.json binary", "is not valid JSON ('utf-8'", report_on(bytes(range(256)))),
+    ("results: metrics.json lists in lists", "is not valid JSON (maximum recursion", report_on(b"[" * 10**6)),
+    ("results: metrics.json a list", "holds [1, 2] where results should be", report_on(b"[1, 2]")),
+    ("results: a section a number", "holds 5 where results should be", report_on(b'{"settings": 5}')),
+    ("results: a notebook cut", "ipynb is not valid JSON (Expecting", report_on(b"{}", b'{"cells": [')),
+    ("results: a notebook binary", "ipynb is not valid JSON ('utf-8'", report_on(b"{}", bytes(range(256)))),
+    ("results: a notebook of an old kind", "ipynb is no notebook", report_on(b"{}", b'{"worksheets": []}')),
     ("weights missing", "is not a file; expected weights", weights("x.pt", lambda path: None)),
     ("weights: pickled code", "could run code",
      weights("x.pt", lambda path: torch.save({"w": Path}, path))),
@@ -459,6 +564,12 @@ ARGUMENTS = [
     ("make of what is fetched", "so it has no recipe and no sizes", words("data", "make", "tecator")),
     ("run on a test set of one group", "are of one group, 's1'", run_own(0, 1, 2)),
     ("run on tiny images", "3 x 4 pixels and 3 bands; the notebooks need 16 pixels", run_own(0, 0, 1, 2)),
+    ("seed negative", "parameter seed is -1", words("run", "--seed", "-1")),
+    ("seed of 40 digits", "expected a whole number from 0 to 4294967295", words("run", "--seed", "9" * 40)),
+    ("smoothness infinite", "parameter smoothness is inf", words("run", "-p", "smoothness", "1e999")),
+    ("smoothness nested too deep", "parameter smoothness is '((((", words("run", "-p", "smoothness", "(" * 200_000)),
+    ("wavelength negative", "parameter crop_from_nm is -5", words("run", "-p", "crop_from_nm", "-5")),
+    ("data set without a name", "parameter dataset is ''", words("run", "--dataset", "")),
     ("knob of the phantom negative", "phantom knob 'rows' is -1", lambda folder: lambda: phantom.make(
         folder, KNOBS | {"rows": -1}, 0)),
     ("bands and wavelengths disagree", "(2,) wavelengths for 3 bands", lambda folder: lambda: Cube(
