@@ -129,7 +129,7 @@ def _read(header_path, scene: dict | None = None, dark=False) -> tuple[Cube, dic
     gain, offset = (per_band(header, f"data {key} values", header_path) for key in ("gain", "offset"))
     scale = number(header, "reflectance scale factor", header_path, default=1.0)
     if scale <= 0:
-        raise InputError(f"{header_path}: 'reflectance scale factor' is {scale:g}; expected a number above 0.")
+        raise InputError(f"{header_path}: 'reflectance scale factor' is {scale:g}; expected a number above 0, or none.")
     if scale != 1 and not (gain is None and offset is None):
         raise InputError(
             f"{header_path}: 'reflectance scale factor' and 'data gain values' both; apply and remove one."
