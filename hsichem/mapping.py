@@ -41,40 +41,41 @@ def folded(pipeline, vector, intercept):
         vector = steps.pop().transform(np.eye(len(vector))) @ vector
     # (x - mean) / sd, (x - offset) / slope: what is subtracted drops out, for the vector of such spectra adds up to
     # 0. They differ from their mean by nothing along (1, 1, ..., 1), and a derivative of that is nothing, too.
-    scatter, of_centre = None, 0
     if steps and isinstance(steps[-1], StandardNormalVariate):
         steps.pop()
-        scatter = _spread
+        product = partial(_after_snv, vector)
     elif steps and isinstance(steps[-1], MultiplicativeScatterCorrection):
-        step = steps.pop()
-        scatter, of_centre = partial(_slope, step), step.reference_ @ vector
+        product = partial(_after_msc, vector, steps.pop())
+    else:
+        product = partial(_plain, vector)
 
     def predict(spectra):
         for step in steps:
             spectra = step.transform(spectra)
-        if scatter is None:
-            return spectra @ vector.astype(spectra.dtype) + intercept
-        spectra, divisor = scatter(spectra)
-        return ((spectra @ vector.astype(spectra.dtype) + of_centre).T / divisor).T + intercept
+        return product(spectra) + intercept
 
     return predict
 
 
-# SNV and MSC: (n, bands) spectra -> what is left of them, and (n,) what that is to be divided by. They are centred
-# before anything is summed: float32 would lose a small difference of two large sums.
+# (n, bands) spectra -> (n,) or (n, responses): their products with the vector, in the type of the spectra. SNV and MSC
+# centre before anything is summed: float32 would lose a small difference of two large sums.
 
 
-def _spread(spectra):
-    """Standard deviation of each spectrum; NaN for one that is flat."""
-    bands = spectra.shape[1]
-    average = np.full(bands, 1 / bands, spectra.dtype)  # as a product: NumPy's own mean of short rows is slow
+def _plain(vector, spectra):
+    return spectra @ vector.astype(spectra.dtype)
+
+
+def _after_snv(vector, spectra):
+    average = np.full(spectra.shape[1], 1 / spectra.shape[1], spectra.dtype)  # NumPy's own mean of short rows is slow
     mean = spectra @ average
     centred = spectra - mean[:, None]
-    variance = np.square(centred) @ average
-    return centred, np.sqrt(np.where(variance > 1e-13 * mean**2, variance, np.nan))  # less is float32's rounding
+    products = _plain(vector, centred)
+    variance = np.square(centred, out=centred) @ average
+    # a spectrum that is flat, but for what float32 rounds, has no SNV
+    return (products.T / np.sqrt(np.where(variance > 1e-13 * mean**2, variance, np.nan))).T
 
 
-def _slope(msc, spectra):
-    """Slope of each spectrum over the reference; that of the reference itself, which is taken away, is 1."""
+def _after_msc(vector, msc, spectra):
     centred = spectra - msc.reference_.astype(spectra.dtype)
-    return centred, centred @ msc.pinv_A_[0].astype(spectra.dtype) + 1
+    slope = centred @ msc.pinv_A_[0].astype(spectra.dtype) + 1  # that of the reference, which was taken away, is 1
+    return ((_plain(vector, centred) + msc.reference_ @ vector).T / slope).T
