@@ -77,7 +77,7 @@ def _check_suitable(images):
 @click.option("--seed", default=0, show_default=True, help="Of every random draw.")
 @click.option(
     "--results",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the results; a stopped run in it is resumed.  [default: runs/<time>-<dataset>]",
 )
 @click.option("-p", "more", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter of the notebooks.")

@@ -257,6 +257,11 @@ def report_on(metrics, notebook=None):
     return prepare
 
 
+def results_in_a_file(folder):
+    (folder / "results").touch()
+    return ["run", "--results", "results"]
+
+
 def added(spoil, *command):
     """A command on a data set of the user's, after spoil(its folder, its entry)."""
 
@@ -559,6 +564,7 @@ ARGUMENTS = [
     ("seed no number", "'one' is not a valid integer", words("run", "--seed", "one")),
     ("parameter unknown", "no notebook has a parameter 'epochz'", words("run", "-p", "epochz", "5")),
     ("parameter without value", "requires 2 arguments", words("run", "-p", "epochs")),
+    ("results in a file", "Directory 'results' is a file", results_in_a_file),
     ("parameter that is an option", "give it as --preset fast", words("run", "-p", "preset", "fast")),
     ("size unknown", "size 'huge' is not in its recipe", words("data", "make", "phantom-belly", "--size", "huge")),
     ("make of what is fetched", "so it has no recipe and no sizes", words("data", "make", "tecator")),
