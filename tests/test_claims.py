@@ -105,6 +105,17 @@ def test_a_share_never_stands_alone():
     assert claims_table(with_changes(("nulls", low)))[UNET_SHARE]["why"] == "no null map scores as high"
 
 
+@pytest.mark.parametrize(("of_spectra", "held"), [(0.5, "not shown"), (1.8, "not shown"), (1.9, "yes"), (2.0, "yes")])
+def test_a_map_that_loses_the_mean_does_not_speak_for_its_model(of_spectra, held):
+    """With absorbance or SNV, the mean of a noisy map is not the prediction of the mean spectrum."""
+    metrics = copy.deepcopy(METRICS) | {"02_pls_maps": {"rmsep_of_mean_spectra": of_spectra}}
+    better, same = claims_table(metrics)[BETTER], claims_table(metrics)[SAME]
+    assert better["held"] == held and same["held"] == ("no" if held == "yes" else held)
+    assert (f"mean spectra with {of_spectra:.2f}" in better["why"] and better["why"] == same["why"]) == (held != "yes")
+    worse = with_changes(("difference/U-Net/rmsep_ratio_interval", [1.1, 1.3]))
+    assert claims_table(worse | {"02_pls_maps": {"rmsep_of_mean_spectra": of_spectra}})[BETTER]["held"] == "no"
+
+
 def test_claims_show_their_numbers():
     table = claims_table(METRICS)
     assert table[BETTER]["here"] == "RMSEP 1.80 against 2.00: ratio 0.90, interval 0.85 to 0.96"
