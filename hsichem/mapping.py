@@ -1,4 +1,4 @@
-"""A regression vector applied to every pixel, at about the speed at which memory can be read."""
+"""A regression vector applied to every pixel, block by block; benchmarks/pls.py measures how fast."""
 
 from functools import partial
 
