@@ -11,7 +11,8 @@ Read the modules in the order of the data flow:
     explorer   layers, sources, answers, snapshot, canvas, controls, explorer
 """
 
-from hsichem.cube import Cube, InputError
+from hsichem._base import InputError
+from hsichem.cubes.cube import Cube
 
 __version__ = "0.1.0"
 __all__ = ["Cube", "InputError"]

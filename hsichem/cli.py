@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from hsichem import __version__, data
-from hsichem.cube import InputError
-from hsichem.settings import PRESETS
+from hsichem import __version__
+from hsichem._base import InputError
+from hsichem.datasets import store as data
+from hsichem.lab.settings import PRESETS
 
 WORDS = {"true": True, "false": False, "null": None}  # Python's words as YAML and JSON spell them
 FEWEST_PIXELS, FEWEST_BANDS = 16, 7  # on a side, for four distances in a map of half its size; for the network's stem
@@ -83,7 +84,8 @@ def _check_suitable(images):
 @click.option("-p", "more", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter of the notebooks.")
 def run(dataset, preset, seed, results, more):
     """Make or fetch the data, execute the notebooks in order, write one page of results."""
-    from hsichem import report, rerun  # papermill takes seconds to import
+    from hsichem.lab import report  # papermill takes seconds to import
+    from hsichem.lab import runner as rerun  # papermill takes seconds to import
 
     parameters = {"dataset": dataset, "preset": preset, "seed": seed}
     for name, value in more:
@@ -108,7 +110,7 @@ def run(dataset, preset, seed, results, more):
 @click.argument("folder", type=click.Path(path_type=Path))
 def report(folder):
     """Write report.html anew into the FOLDER of a run, finished or not."""
-    from hsichem.report import write_report
+    from hsichem.lab.report import write_report
 
     click.echo(write_report(folder))
 
@@ -168,7 +170,7 @@ def _own(command):
 @_own
 def check(folder, response, unit, mask):
     """List what is in FOLDER, captures and references.csv or .xlsx, and every problem with it."""
-    from hsichem.folder_check import check_folder
+    from hsichem.datasets.check import check_folder
 
     findings = check_folder(folder, response, unit, parse_value(mask))
     click.echo("\n".join(findings.found))

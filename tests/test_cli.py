@@ -6,11 +6,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from test_rerun import make_notebook
+from lab.test_runner import make_notebook
 
-from hsichem import data, rerun
 from hsichem.cli import FEWEST_BANDS, main, parse_value
-from hsichem.unet import KERNEL_BANDS
+from hsichem.datasets import store as data
+from hsichem.lab import runner as rerun
+from hsichem.unet.network import KERNEL_BANDS
 
 METRICS = {
     "settings": {"dataset": "phantom-belly"},
@@ -37,7 +38,7 @@ Path(results_dir, "metrics.json").write_text({json.dumps(METRICS)!r})"""
     parameters = 'dataset = "phantom-belly"\npreset = "lesson"\nseed = 0\nresults_dir = None\nepochs = 1'
     notebook = make_notebook(tmp_path / "01_one.ipynb", parameters, write)
     monkeypatch.setattr(rerun, "find_notebooks", lambda: [notebook])
-    monkeypatch.setattr("hsichem.report.find_notebooks", lambda: [notebook])
+    monkeypatch.setattr("hsichem.lab.report.find_notebooks", lambda: [notebook])
     opened = []
 
     def open_dataset(name, size=None):

@@ -1,0 +1,86 @@
+"""Coverage-guided fuzzing of what reads a stranger's text: headers, manifests and references tables.
+
+pip install atheris
+python benchmarks/whole/fuzz.py header|manifest|table NEW tests/whole/corpus/header [-max_total_time=600]
+
+Every input must be read or refused with InputError; any other exception ends the run, and libFuzzer keeps the input.
+The folder NEW gets what reaches new code. Runs start from tests/whole/corpus/, which
+tests/whole/test_fuzz.py replays without atheris; a new fault's input goes there.
+"""
+
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+
+def read_header(data: bytes, folder: Path) -> None:
+    """The text of a header, then the image it declares over 24 bytes of data."""
+    from hsichem.loaders import envi
+    from hsichem.loaders import envi_header as header
+
+    path = folder / "x.hdr"
+    path.write_bytes(data)
+    (folder / "x.raw").write_bytes(bytes(range(24)))
+    header.good_bands(header.read_header(path), path)
+    envi.read_cube(path)
+
+
+def read_manifest(data: bytes, folder: Path) -> None:
+    from hsichem.datasets import manifest
+
+    path = folder / "x.yaml"
+    path.write_bytes(data)
+    manifest.read(path)
+
+
+def read_table(data: bytes, folder: Path) -> None:
+    from hsichem.datasets import table as references
+
+    path = folder / "references.csv"
+    path.write_bytes(data)
+    references.read_table(folder).splits()
+
+
+TARGETS = {"header": read_header, "manifest": read_manifest, "table": read_table}
+
+
+def attempt(target: str, data: bytes, folder: Path) -> str:
+    """ "read", or the message with which it was refused; everything but InputError is a fault."""
+    from hsichem import InputError
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            TARGETS[target](data, folder)
+        except InputError as error:
+            return str(error)
+    return "read"
+
+
+def main():
+    import atheris
+
+    target = sys.argv[1] if len(sys.argv) > 1 else ""
+    if target not in TARGETS:
+        sys.exit(__doc__)
+    with atheris.instrument_imports(include=["hsichem", "yaml"]):
+        from hsichem.datasets import manifest  # noqa: F401
+        from hsichem.datasets import table as references  # noqa: F401
+        from hsichem.loaders import envi  # noqa: F401
+        from hsichem.loaders import envi_header as header  # noqa: F401
+        from hsichem.loaders import scaling as counts  # noqa: F401
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
+
+        def once(data):
+            attempt(target, data, Path(folder))
+
+        atheris.Setup([sys.argv[0], *sys.argv[2:]], once)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

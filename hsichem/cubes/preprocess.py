@@ -1,0 +1,126 @@
+"""From calibrated reflectance to what a model reads: crop, bin, absorbance, scatter correction, mask."""
+
+import dataclasses
+
+import numpy as np
+from scipy import ndimage
+
+from hsichem._base import InputError
+from hsichem.cubes.cube import Cube
+from hsichem.cubes.masks import foreground_mask, otsu_threshold  # noqa: F401 (notebooks call them from here)
+
+REFLECTANCE_FLOOR = 1e-3  # three absorbance units: below it the camera sees only its own noise
+
+
+def crop_and_bin(cube: Cube, crop_nm: tuple | None = None, bin: int = 1) -> Cube:
+    """Keep the bands within crop_nm = (low, high) nm, then average runs of `bin` bands.
+
+    The paper keeps the bands from 750 nm on and averages them in pairs: 300 bands become 62.
+    Bands left over at the long end, fewer than `bin`, are dropped; either end of crop_nm may be None.
+    Raises InputError when no band is left.
+    """
+    low, high = crop_nm or (None, None)
+    keep = (cube.wavelengths >= (low or 0)) & (cube.wavelengths <= (high or np.inf))
+    bands = keep.sum() // bin
+    if bands == 0:
+        raise InputError(
+            f"cube {cube.name!r}: {keep.sum()} bands lie within {low}-{high} nm, too few for bins of {bin}; "
+            f"the cube covers {cube.wavelengths[0]:.0f}-{cube.wavelengths[-1]:.0f} nm."
+        )
+    first = np.flatnonzero(keep)[0]
+    used = slice(first, first + bands * bin)  # wavelengths ascend, so the kept bands are one run
+    shape = cube.values.shape[:2]
+    return dataclasses.replace(
+        cube,
+        values=cube.values[:, :, used].reshape(*shape, bands, bin).mean(axis=3),
+        wavelengths=cube.wavelengths[used].reshape(bands, bin).mean(axis=1),
+    )
+
+
+def published_input(cube: Cube, rows: int = 1992, cols: int = 904) -> Cube:
+    """A capture of 300 bands as the published network reads it: (rows, cols, 62) reflectance.
+
+    Bands 176 and on, averaged in pairs, and the image set in the middle of a frame filled with the mean spectrum of its
+    left and right columns. Mirrored by 184 pixels on every side, which unet.predict_map does, the frame has the
+    published 2360 x 1272 pixels. (Facts from the authors' code; that the image stands in the middle is our choice.)
+    The fill is not in the mask. Raises InputError when the cube has other than 300 bands, or is larger than the frame.
+    """
+    if cube.values.shape[2] != 300 or cube.values.shape[0] > rows or cube.values.shape[1] > cols:
+        raise InputError(f"cube {cube.name!r} has shape {cube.values.shape}; expected at most ({rows}, {cols}, 300).")
+    small = crop_and_bin(cube, (cube.wavelengths[176], None), 2)
+    top, left = ((side - n) // 2 for side, n in zip((rows, cols), small.values.shape, strict=False))
+    place = slice(top, top + small.values.shape[0]), slice(left, left + small.values.shape[1])
+    values = np.empty((rows, cols, 62), np.float32)
+    values[:] = small.values[:, [0, -1]].mean(axis=(0, 1), dtype=np.float64)
+    values[place] = small.values
+    mask = np.zeros((rows, cols), bool)
+    mask[place] = small.foreground
+    return dataclasses.replace(small, values=values, mask=mask)
+
+
+def absorbance(reflectance: np.ndarray) -> np.ndarray:
+    """log10(1 / R), any shape. Reflectance below 0.001 counts as 0.001: noise has no logarithm."""
+    return np.log(np.maximum(reflectance, REFLECTANCE_FLOOR)) * (-1 / np.log(10)).item()  # numpy's log10 is slower
+
+
+def make_pipeline(steps: str | None):
+    """Spectra (n, bands) -> spectra, as a scikit-learn Pipeline.
+
+    steps: "absorbance", "snv" (standard normal variate), "msc" (multiplicative scatter correction), "sg1" and "sg2"
+    (Savitzky-Golay first and second derivative, 11 bands, second order), joined by "+" in the order of use; None
+    leaves reflectance as it is. Only MSC learns from other spectra, its reference: the mean of those it is fitted on.
+    (Rinnan, van den Berg and Engelsen 2009, doi 10.1016/j.trac.2009.07.007.)
+    Raises InputError for a step that is not known.
+    """
+    from chemotools.derivative import SavitzkyGolay
+    from chemotools.scatter import MultiplicativeScatterCorrection, StandardNormalVariate
+    from sklearn.pipeline import make_pipeline as chain
+    from sklearn.preprocessing import FunctionTransformer
+
+    known = {
+        "absorbance": lambda: FunctionTransformer(absorbance),
+        "snv": StandardNormalVariate,
+        "msc": MultiplicativeScatterCorrection,
+        "sg1": lambda: SavitzkyGolay(window_length=11, polyorder=2, deriv=1),
+        "sg2": lambda: SavitzkyGolay(window_length=11, polyorder=2, deriv=2),
+    }
+    names = steps.split("+") if steps else []
+    if unknown := [name for name in names if name not in known]:
+        raise InputError(f"preprocessing {steps!r}: unknown step {unknown[0]!r}; known: {', '.join(known)}.")
+    return chain(*([known[name]() for name in names] or [FunctionTransformer()]))  # without a function: the identity
+
+
+def smooth(cube: Cube, sigma: float) -> Cube:
+    """Gaussian filter of every band, sigma in pixels, within the foreground only; the background is set to 0."""
+    inside = cube.foreground.astype(np.float32)
+    weight = ndimage.gaussian_filter(inside, sigma, mode="constant")
+    summed = ndimage.gaussian_filter(cube.values * inside[:, :, None], (sigma, sigma, 0), mode="constant")
+    values = np.divide(summed, weight[:, :, None], where=cube.foreground[:, :, None], out=np.zeros_like(summed))
+    return dataclasses.replace(cube, values=values)
+
+
+def autoscale(cubes: dict, fit_on) -> dict:
+    """Cubes by id -> the same, each band centred and scaled by the mean spectra of the ids in fit_on.
+
+    The published network reads bare reflectance; this makes a short training possible. The ids must be calibration
+    images: nothing of a test image may decide its scale. Raises InputError when a band is the same in all of them.
+    """
+    spectra = np.array([cubes[name].mean_spectrum() for name in fit_on])
+    centre, spread = spectra.mean(axis=0), spectra.std(axis=0)
+    if not (spread > 0).all():
+        raise InputError(f"{(spread == 0).sum()} bands are the same in all {len(spectra)} images; crop them first.")
+    return {name: dataclasses.replace(cube, values=(cube.values - centre) / spread) for name, cube in cubes.items()}
+
+
+def halve(values: np.ndarray | None, mask: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+    """A map (rows, cols) and its mask on the network's output grid (rows // 2, cols // 2): means of 2 x 2 pixels.
+
+    A coarse pixel is in the mask only when all four of its pixels are. Of a map that nobody knows (None), only the
+    mask.
+    """
+    rows, cols = (side // 2 for side in mask.shape)
+
+    def blocks(array):
+        return array[: 2 * rows, : 2 * cols].reshape(rows, 2, cols, 2)
+
+    return None if values is None else blocks(values).mean(axis=(1, 3)), blocks(mask).all(axis=(1, 3))

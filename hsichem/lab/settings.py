@@ -1,0 +1,88 @@
+"""Notebook parameters, checked: presets, and the guard that turns a mistyped parameter into an error."""
+
+import ast
+import difflib
+from pathlib import Path
+from types import SimpleNamespace
+
+from hsichem._base import InputError, is_number, short
+from hsichem.lab.results import Results
+
+# What a preset decides. Any of these can be given as a notebook parameter instead; None means the preset's value.
+# smoothness: the published weight is 20 per pixel at the published pitch. The penalty is per pixel, so the same scene
+# on pixels ten times as wide has a hundred times the penalty: 20 / 100 = 0.2 asks the lesson's map for as much.
+# depth: at 1 the network sees 40 pixels of the lesson's 128; the published one sees 440 of 2360.
+# autoscale: 50 epochs are too few for bare reflectance, of which nearly all is brightness.
+PRESETS = {
+    "fast": {"size": "lesson", "width": 4, "depth": 1, "padding": "same", "autoscale": True}
+    | {"epochs": 2, "burn_in": 30, "sweep_epochs": 1, "smoothness": 0.2},
+    "lesson": {"size": "lesson", "width": 16, "depth": 1, "padding": "same", "autoscale": True}
+    | {"epochs": 50, "burn_in": 30, "sweep_epochs": 20, "smoothness": 0.2},
+    "paper": {"size": "paper", "width": 64, "depth": 4, "padding": "valid", "autoscale": False}
+    | {"epochs": 250, "burn_in": 30, "sweep_epochs": 250, "smoothness": 20.0},
+}
+
+
+def whole(least):
+    return lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= least, f"a whole number from {least} up"
+
+
+def one_of(*names):
+    return lambda v: v in names, " or ".join(repr(name) for name in names)
+
+
+RULES = {
+    "dataset": (lambda v: isinstance(v, str) and v != "", "a data set's name"),
+    "preset": one_of(*PRESETS),
+    "results_dir": (lambda v: v is None or (isinstance(v, str) and v != ""), "a folder, or None"),
+    "seed": (lambda v: whole(0)[0](v) and v < 2**32, "a whole number from 0 to 4294967295"),  # as numpy and torch take
+    "crop_from_nm": (lambda v: v is None or (is_number(v) and v > 0), "a wavelength above 0 nm, or None"),
+    "max_components": whole(1),
+    "few_components": whole(1),
+    "smoothing": (lambda v: is_number(v) and v > 0, "a width above 0 pixels"),
+    "preprocessing": (lambda v: v is None or isinstance(v, str), "'cv', steps joined by +, or None"),
+    "epochs": whole(1),
+    "sweep_epochs": whole(1),
+    "smoothness": (lambda v: is_number(v) and v >= 0, "a weight from 0 up"),
+    "variant": one_of("published", "corrected"),
+    "precision": one_of("float32", "bfloat16"),
+    "variogram_model": one_of("exponential", "spherical", "gaussian", "matern"),
+    "max_lag": (lambda v: v is None or whole(8)[0](v), "a whole number of pixels from 8 up, or None"),
+}
+
+
+def check_value(name: str, value) -> None:
+    """Raises InputError for a parameter's value of the wrong type or range; None is right where presets have one."""
+    accepts, expected = RULES[name]
+    if not (accepts(value) or (value is None and name in PRESETS["lesson"])):
+        raise InputError(f"parameter {name} is {short(value)} ({type(value).__name__}); expected {expected}.")
+
+
+def check(namespace: dict, *names: str) -> SimpleNamespace:
+    """The notebook's parameters `names`, checked, with the preset's values where they are None.
+
+    namespace: the notebook's globals(). Beside `names`, the result has every value of the preset, `folder` (created)
+    and `results`. Raises InputError on a parameter that papermill set and the notebook does not have, on a wrong
+    type or value, and when the folder holds results of another data set, preset or seed.
+    """
+    for source in namespace.get("In", []):
+        if source.startswith("# Parameters\n"):  # papermill writes this line above what it injects
+            given = {t.id for n in ast.parse(source).body if isinstance(n, ast.Assign) for t in n.targets}
+            for wrong in sorted(given - set(names)):
+                close = difflib.get_close_matches(wrong, names, 1)
+                hint = f"did you mean {close[0]!r}? " if close else ""
+                raise InputError(f"unknown parameter {wrong!r}: {hint}This notebook has {', '.join(names)}.")
+    given = {name: namespace[name] for name in names}
+    preset = PRESETS.get(given["preset"], {})
+    for name, value in given.items():
+        check_value(name, value)
+    settings = SimpleNamespace(**preset | {name: v for name, v in given.items() if v is not None or name not in preset})
+    label = f"{settings.dataset}-{settings.preset}-seed{settings.seed}"
+    settings.folder = Path(settings.results_dir or Path("results") / label)
+    settings.results = Results(settings.folder)
+    mine = {name: getattr(settings, name) for name in ("dataset", "preset", "seed")}
+    found = settings.results.metrics().get("settings", mine)
+    if found != mine:
+        raise InputError(f"{settings.folder} holds results of {found}, not of {mine}; choose another results_dir.")
+    settings.results.save("settings", mine)
+    return settings

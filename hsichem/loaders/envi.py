@@ -1,0 +1,159 @@
+"""ENVI images: raw counts, a Cube, a capture calibrated with its references, and writing one.
+
+hsichem.loaders.envi_header says how a header is read, hsichem.loaders.white_dark how references are found and used.
+"""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from hsichem._base import InputError, replacing, short, to_float
+from hsichem.cubes.cube import Cube
+from hsichem.loaders import white_dark as capture
+from hsichem.loaders.envi_header import DTYPES, good_bands, number, per_band, read_header
+from hsichem.loaders.scaling import to_cube
+
+AXES = {"bsq": "bands rows cols", "bil": "rows bands cols", "bip": "rows cols bands"}  # order in the file
+DATA_SUFFIXES = ("", ".raw", ".img", ".dat", ".bin", ".bsq", ".bil", ".bip", ".hyspex", ".cube", ".envi")
+# They change what a number means, beside `data gain values` or instead; which to take is not ours to guess.
+NOT_READ = ("data reflectance gain values", "data reflectance offset values")
+
+
+def read_cube(header_path) -> Cube:
+    """Read an ENVI image as a Cube of (rows, cols, bands) float32 by ascending wavelength.
+
+    `data gain values` and `data offset values`, or `reflectance scale factor`, are applied. Bands that are 0 in `bbl`
+    are dropped. Pixels with the `data ignore value` in any band left are not in the mask, and 0. `fwhm` is not used.
+    Raises InputError for a header or data file that is missing, incomplete or contradicts itself.
+    """
+    return _read(header_path)[0]
+
+
+def read_counts(header_path, dark=False) -> tuple[np.ndarray, dict]:
+    """The numbers as they lie in the file: a read-only (rows, cols, bands) view on disk, and the header's strings.
+
+    Specim's cameras can end a scene with lines taken with the shutter closed, from `autodarkstartline` (counted from
+    0) on. They are left out; with `dark`, they, or all lines where that key is missing, are what is returned.
+    Raises InputError when the header is incomplete or the file's length is not what the header declares.
+    """
+    header = read_header(header_path)
+    path = _data_file(Path(header_path))
+    sizes = {"rows": int(header["lines"]), "cols": int(header["samples"]), "bands": int(header["bands"])}
+    dtype = np.dtype("<>"[int(header["byte order"])] + DTYPES[header["data type"]])
+    offset = int(header["header offset"])
+    declared = offset + sizes["rows"] * sizes["cols"] * sizes["bands"] * dtype.itemsize
+    if path.stat().st_size != declared:
+        raise InputError(
+            f"{path}: {path.stat().st_size} bytes, but its header declares {declared} ({sizes['rows']} lines x "
+            f"{sizes['cols']} samples x {sizes['bands']} bands x {dtype.itemsize} bytes + offset {offset}). "
+            "The file was cut or the header belongs to another one; copy both again."
+        )
+    axes = AXES[header["interleave"]].split()
+    try:
+        stored = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=tuple(sizes[axis] for axis in axes))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be opened ({error.strerror}).") from None
+    stored = stored.transpose([axes.index(axis) for axis in ("rows", "cols", "bands")])
+    if "autodarkstartline" not in header:
+        return stored, header
+    start = number(header, "autodarkstartline", header_path)
+    if start not in range(sizes["rows"] + 1) or not len(part := stored[int(start) :] if dark else stored[: int(start)]):
+        raise InputError(
+            f"{header_path}: 'autodarkstartline' is {start:g} of {sizes['rows']} lines, which leaves no "
+            f"{'dark' if dark else 'scene'}; expected the number of the first dark line, or no such key."
+        )
+    return part, header
+
+
+def read_capture(path) -> Cube:
+    """Calibrate a push-broom capture: reflectance = (raw - dark) / (white - dark), per column and band.
+
+    path: a folder with `<id>.hdr`, `WHITEREF_<id>.hdr` and `DARKREF_<id>.hdr`, itself or in a subfolder `capture`, as
+    Specim writes them, or `whiteReference.hdr` and `darkReference.hdr`, as Headwall does; or one scene's header there.
+    Without a dark reference, the scene's own dark lines serve (see read_counts), and likewise the white reference's.
+    The references' lines are averaged. A white reference at another integration time is scaled by the times, with a
+    warning; a reference whose header has no wavelengths has those of the scene.
+    Raises InputError for a missing reference, one of another size, or white that is not above dark.
+    """
+    paths = capture.find(path, ".hdr")
+    scene, header = _read(paths["scene"])
+    frames, headers = {"scene": scene}, {"scene": header}
+    for kind in paths.keys() - {"scene"}:
+        frames[kind], headers[kind] = _read(paths[kind], header, "dark" in kind)
+    return capture.calibrate(frames, paths, capture.exposure_factor(headers, paths))
+
+
+def write_cube(header_path, values, wavelengths, metadata=None) -> None:
+    """Write `x.hdr` and `x.raw` (bil, little-endian, dtype of the array); the same array gives the same bytes.
+
+    values: (rows, cols, bands); wavelengths: (bands,) nm; metadata: further header keys, in this order.
+    Raises InputError for a dtype that ENVI lacks or wavelengths that do not fit.
+    """
+    header_path, values = Path(header_path), np.asarray(values)
+    codes = [code for code, dtype in DTYPES.items() if dtype == values.dtype.str[1:]]
+    if header_path.suffix != ".hdr" or values.ndim != 3 or not values.size or not codes:
+        raise InputError(
+            f"{header_path}: cannot write shape {values.shape} of {values.dtype}; expected a name ending in .hdr and "
+            f"(rows, cols, bands) of a real number type."
+        )
+    if len(wavelengths) != values.shape[2]:
+        raise InputError(f"{header_path}: {len(wavelengths)} wavelengths for {values.shape[2]} bands.")
+    keys = {
+        **{"samples": values.shape[1], "lines": values.shape[0], "bands": values.shape[2], "header offset": 0},
+        **{"file type": "ENVI Standard", "data type": codes[0], "interleave": "bil", "byte order": 0},
+        **(metadata or {}),
+        **{"wavelength units": "nm", "wavelength": "{" + ", ".join(repr(float(nm)) for nm in wavelengths) + "}"},
+    }
+    text = "ENVI\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())
+    stored = values.transpose(0, 2, 1).astype(values.dtype.newbyteorder("<"), order="C", copy=False)
+    # the data first: a header never stands beside data that is not whole
+    with replacing(header_path.with_suffix(".raw")) as temporary:
+        stored.tofile(temporary)
+    with replacing(header_path) as temporary:
+        temporary.write_bytes(text.encode("ascii"))
+
+
+def _read(header_path, scene: dict | None = None, dark=False) -> tuple[Cube, dict]:
+    # scene: the header that tells the bands of a reference whose own does not
+    counts, header = read_counts(header_path, dark)
+    if not dark and len(counts) < int(header["lines"]):
+        warnings.warn(
+            f"{header_path}: from line {len(counts)} on ('autodarkstartline'), dark frames; they are left out.",
+            stacklevel=3,
+        )
+    told = {key: scene[key] for key in ("wavelength", "wavelength units", "bbl") if key in (scene or {})}
+    bands, nm = good_bands(told | header, header_path)
+    if both := [key for key in NOT_READ if key in header]:
+        raise InputError(f"{header_path}: '{both[0]}' is not supported; apply it and remove it from the header.")
+    gain, offset = (per_band(header, f"data {key} values", header_path) for key in ("gain", "offset"))
+    scale = number(header, "reflectance scale factor", header_path, default=1.0)
+    if scale <= 0:
+        raise InputError(f"{header_path}: 'reflectance scale factor' is {scale:g}; expected a number above 0, or none.")
+    if scale != 1 and not (gain is None and offset is None):
+        raise InputError(
+            f"{header_path}: 'reflectance scale factor' and 'data gain values' both; apply and remove one."
+        )
+    ignore = to_float(header.get("data ignore value"))
+    if ignore is None and "data ignore value" in header:
+        raise InputError(
+            f"{header_path}: 'data ignore value' is {short(header['data ignore value'])}; expected a number."
+        )
+    pitch = number(header, "pixel pitch mm", header_path, default=None)
+    if pitch is not None and pitch <= 0:
+        raise InputError(f"{header_path}: 'pixel pitch mm' is {pitch:g}; expected a number above 0.")
+    gain, offset = (None if each is None else each[bands] for each in (gain, offset))
+    scaled = {"gain": gain, "offset": offset, "scale": scale, "ignore": ignore}
+    return to_cube(counts, nm, bands, header_path, **scaled, pitch=pitch, name=Path(header_path).stem), header
+
+
+def _data_file(header_path: Path) -> Path:
+    # x.hdr -> x.raw, and x.raw.hdr -> x.raw; cameras differ in upper and lower case
+    names = {(header_path.stem + suffix).lower() for suffix in DATA_SUFFIXES}
+    found = [path for path in capture.listed(header_path.parent) if path.name.lower() in names]
+    if len(found) != 1:
+        raise InputError(
+            f"{header_path}: needs exactly one data file beside it, named as the header and ending in "
+            f"{' '.join(DATA_SUFFIXES[1:])} or nothing; found {[path.name for path in found] or 'none'}."
+        )
+    return found[0]

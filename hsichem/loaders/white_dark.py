@@ -1,0 +1,173 @@
+"""A camera's folder: which file is the scene, which are its white and dark references, and their calibration."""
+
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from hsichem._base import InputError, short, to_float
+from hsichem.cubes.cube import Cube
+from hsichem.loaders.envi_header import parse
+
+# Specim: WHITEREF_x, DARKREF_x, and the IQ's WHITEDARKREF_x, a dark frame at the white's integration time.
+# Headwall: whiteReference and darkReference, alone or after x_.
+KINDS = {
+    "white dark": r"^white_?dark_?ref(erence)?(_|$)|(^|_)white_?dark_?ref(erence)?$",
+    "white": r"^white_?ref(erence)?(_|$)|(^|_)white_?ref(erence)?$",
+    "dark": r"^(dark|black)_?ref(erence)?(_|$)|(^|_)(dark|black)_?ref(erence)?$",
+}
+# Where cameras have no custom of their own: x_white, x_dark, or white, black. A scene may be called so too.
+ELSE = {"white": r"(^|_)white(_frame|_panel|_tile)?$", "dark": r"(^|_)(dark|background)(_frame|_current)?$|^black$"}
+LIGHT = {"dark": "scene", "white dark": "white"}  # the file that can end with dark lines of its own
+TIMES = re.compile(r"tint\d?|shutter|(integration|exposure)[ _]?(time)?( ?[([].*[])])?")
+
+
+def find(path, suffix: str) -> dict[str, Path]:
+    """scene, white and dark -> file, and `white dark` if there is one.
+
+    path: a folder, which may hold them in a subfolder `capture`, or one scene of several in it, for which references
+    that bear its name are taken before others. Files of another suffix, as manifest.xml, are passed over. Where no
+    dark reference is there, but the scene ends with dark lines of its own, `dark` is the scene's file.
+    Raises InputError that names what is missing or found twice.
+    """
+    path = Path(path)
+    folder = path.parent if path.is_file() else path
+    if folder == path and (path / "capture").is_dir():
+        folder = path / "capture"
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; expected a capture with its white and dark references.")
+    named = {kind: [] for kind in ("scene", *KINDS)}
+    for file in listed(folder):
+        if file.suffix.lower() == suffix and file != path:
+            named[_kind(file)].append(file)
+    for kind in [kind for kind in ELSE if not named[kind]]:
+        named[kind] = [file for file in named["scene"] if re.search(ELSE[kind], _words(file))]
+        named["scene"] = [file for file in named["scene"] if file not in named[kind]]
+    if path.is_file():
+        named["scene"] = [path]
+    found = {}
+    for kind in ("scene", "white", "dark", "white dark"):
+        files = named[kind]
+        if len(files) > 1 and kind != "scene":
+            scenes = [_words(file) for file in named["scene"]]
+            files = [file for file in files if re.sub(KINDS[kind], "", _words(file)) in scenes] or files
+        if not files and kind in LIGHT and suffix == ".hdr" and "autodarkstartline" in parse(found[LIGHT[kind]]):
+            files = [found[LIGHT[kind]]]
+        if len(files) == 1:
+            found[kind] = files[0]
+        elif files or kind != "white dark":
+            raise InputError(_wanted(kind, folder, suffix, [file.name for file in files]))
+    return found
+
+
+def listed(folder: Path) -> list[Path]:
+    """The files of a folder by name, without hidden ones. Raises InputError when it cannot be read."""
+    try:
+        return sorted(file for file in folder.iterdir() if not file.name.startswith(".") and file.is_file())
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror}).") from None
+
+
+def calibrate(frames: dict[str, Cube], paths: dict[str, Path], factor: float = 1.0) -> Cube:
+    """Reflectance = factor * (scene - dark) / (white - dark), per column and band, into the scene's own array.
+
+    frames: as found by find, all with the same columns and bands; the references' lines are averaged. `white dark`
+    is the white's dark frame, else `dark` serves both. factor: integration time of the white over that of the scene.
+    Raises InputError for a reference of another size, with ignored pixels, or white that is not above dark.
+    """
+    scene, mean = frames["scene"], {}
+    for kind in [kind for kind in KINDS if kind in frames]:
+        frame = frames[kind]
+        if frame.values.shape[1:] != scene.values.shape[1:] or not np.allclose(frame.wavelengths, scene.wavelengths):
+            raise InputError(
+                f"{paths[kind]}: {frame.values.shape[1]} columns x {frame.values.shape[2]} bands; the scene has "
+                f"{scene.values.shape[1]} x {scene.values.shape[2]}. Both need the same columns, bands and wavelengths."
+            )
+        if not frame.foreground.all():
+            raise InputError(f"{paths[kind]}: pixels of a reference have the 'data ignore value'; capture it again.")
+        mean[kind] = frame.values.mean(axis=0, dtype=np.float64)  # (cols, bands)
+    span = mean["white"] - mean.get("white dark", mean["dark"])
+    if not (span > 0).all():
+        col, band = np.argwhere(~(span > 0))[0]
+        raise InputError(
+            f"{paths['white']}: white is not above dark in {(span <= 0).sum()} of {span.size} column-band pairs, first "
+            f"at column {col}, band {band} ({scene.wavelengths[band]:.1f} nm): {mean['white'][col, band]:g} against "
+            f"{mean['white'][col, band] - span[col, band]:g}. "
+            "Are the two references swapped, or a pixel dead?"
+        )
+    values = scene.values  # in place: a full-size capture fills gigabytes
+    values -= np.float32(mean["dark"])
+    values /= np.float32(span / factor)
+    if scene.mask is not None:
+        values[~scene.mask] = 0
+    return scene
+
+
+def exposure_factor(headers: dict[str, dict], paths: dict[str, Path]) -> float:
+    """Integration time of the white reference over that of the scene, from the headers; 1 where they do not say.
+
+    Warns when it is not 1, and of a dark frame taken at another time than what it is subtracted from.
+    Raises InputError when the times differ and are no numbers, a camera's two sensors differ in it, or gains differ.
+    """
+    ratios = {
+        kind: _time_ratios(headers[kind], headers[against], paths[kind])
+        for kind, against in (("white", "scene"), ("dark", "scene"), ("white dark", "white"))
+        if kind in headers
+    }
+    gains = [short(headers[kind]["gain"]) for kind in ("scene", "white") if "gain" in headers[kind]]
+    if len({to_float(gain.strip("'")) or gain for gain in gains}) > 1:
+        raise InputError(
+            f"{paths['white']}: the camera's gain is {gains[1]}, that of the scene {gains[0]}; capture both at one."
+        )
+    factors = set(ratios["white"].values()) or {1.0}
+    if len(factors) > 1:
+        raise InputError(
+            f"{paths['white']}: against the scene, integration times differ by {ratios['white']}; one factor is needed."
+        )
+    (factor,) = factors
+    if factor != 1:
+        warnings.warn(
+            f"{paths['white']}: integration time {factor:g} times that of the scene; reflectance is scaled by it.",
+            stacklevel=3,
+        )
+    for kind in ratios.keys() & {"dark", "white dark"}:
+        if set(ratios[kind].values()) - {1.0}:
+            warnings.warn(
+                f"{paths[kind]}: dark frame of another integration time than what it is subtracted from; "
+                "used as it is, for a dark count does not simply grow with time.",
+                stacklevel=3,
+            )
+    return factor
+
+
+def _time_ratios(header: dict, other: dict, path) -> dict[str, float]:
+    ratios = {}
+    for key in sorted(header.keys() & other.keys()):
+        if TIMES.fullmatch(key):
+            times = to_float(header[key]), to_float(other[key])
+            if header[key] != other[key] and (None in times or not (np.isfinite(times).all() and min(times) > 0)):
+                raise InputError(
+                    f"{path}: '{key}' is {short(header[key])}, beside it {short(other[key])}; expected numbers."
+                )
+            ratios[key] = 1.0 if header[key] == other[key] else times[0] / times[1]
+    return ratios
+
+
+def _words(file: Path) -> str:
+    return re.sub(r"[ .-]+", "_", file.stem.lower())
+
+
+def _kind(file: Path) -> str:
+    return next((kind for kind, pattern in KINDS.items() if re.search(pattern, _words(file))), "scene")
+
+
+def _wanted(kind: str, folder: Path, suffix: str, names: list[str]) -> str:
+    like = {"scene": f"<id>{suffix}", "white": f"WHITEREF_<id>{suffix}", "dark": f"DARKREF_<id>{suffix}"}
+    like["white dark"] = f"WHITEDARKREF_<id>{suffix}"
+    fix = (
+        "Give the file of one of them instead of the folder." if kind == "scene" else "Copy the camera's whole folder."
+    )
+    if kind == "white" and not names:
+        fix += " An image that is reflectance already is read by its own name, not the folder's."
+    return f"{folder}: expected exactly one {like[kind]}, found {', '.join(names) or 'none'}. {fix}"

@@ -1,0 +1,195 @@
+"""PLS regression: mean spectra to mean concentrations, then the same vector applied to every pixel."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hsichem._base import InputError
+from hsichem.cubes.cube import Cube
+from hsichem.cubes.preprocess import make_pipeline
+from hsichem.pls.mapping import folded, per_pixel
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """The curve the component count was read from; entry a - 1 belongs to a components.
+
+    rmsecv: (A,) in the unit of y, over all held-out samples and all repeats; (A, responses) for several responses.
+    standard_error: of rmsecv, the same shape, from the spread of the folds. It is that of one repeat, averaged:
+      more repeats even out the luck of the deal, but they add no samples.
+    loss, loss_error: (A,) mean squared error over the variance of y, mean over the responses, and its standard error.
+    best: components at the lowest loss; chosen: fewest components within one standard error of it.
+    predicted: (repeats, A, n) or (repeats, A, n, responses), the prediction of each sample while it was held out.
+    """
+
+    rmsecv: np.ndarray
+    standard_error: np.ndarray
+    loss: np.ndarray
+    loss_error: np.ndarray
+    best: int
+    chosen: int
+    predicted: np.ndarray
+
+
+@dataclass(frozen=True)
+class PLSModel:
+    """A fitted model: concentration = intercept + pipeline(spectrum) @ coefficients.
+
+    coefficients: (bands,) the regression vector, (bands, responses) for several responses; intercept: float or
+    (responses,). centre: (bands,) mean preprocessed spectrum. weights, rotations, loadings: (bands, components);
+    scores = (pipeline(spectrum) - centre) @ rotations: (n, components) those of the calibration;
+    y_loadings: (responses, components), for y scaled to variance 1. preprocessing: the steps as they were given;
+    cv: None if the component count was given.
+    """
+
+    n_components: int
+    coefficients: np.ndarray
+    intercept: float | np.ndarray
+    pipeline: object
+    centre: np.ndarray
+    weights: np.ndarray
+    rotations: np.ndarray
+    loadings: np.ndarray
+    scores: np.ndarray
+    y_loadings: np.ndarray
+    preprocessing: str | None = None
+    cv: CrossValidation | None = None
+
+    def predict(self, spectra: np.ndarray) -> np.ndarray:
+        """Spectra (n, bands) -> (n,) or (n, responses) in the unit of y. Raises InputError on a wrong band count."""
+        return self.preprocessed(spectra) @ self.coefficients + self.intercept
+
+    def preprocessed(self, spectra: np.ndarray) -> np.ndarray:
+        """(n, bands) spectra as the regression sees them. Raises InputError on a wrong band count."""
+        spectra = np.asarray(spectra, dtype=np.float64)
+        if spectra.ndim != 2 or spectra.shape[1] != len(self.coefficients):
+            raise InputError(f"spectra have shape {spectra.shape}; this model needs (n, {len(self.coefficients)}).")
+        return self.pipeline.transform(spectra)
+
+    def predict_map(self, cube: Cube) -> np.ndarray:
+        """Cube -> (rows, cols) or (rows, cols, responses) float32 map, each foreground pixel on its own; NaN elsewhere.
+
+        Linear filters, and an SNV or MSC that only they follow, act through the regression vector. The sums are float32
+        unless absorbance comes first, and a pixel may differ from `predict` by what rounding its reflectance to
+        float32 changes: up to 1e-6 of the sum of |coefficient x spectrum|, far below any camera's noise. With MSC it is
+        more where a pixel's slope over the reference is near 0; its value means nothing there.
+        """
+        if cube.values.shape[2] != len(self.coefficients):
+            raise InputError(f"the cube has {cube.values.shape[2]} bands; this model needs {len(self.coefficients)}.")
+        function = folded(self.pipeline, self.coefficients, self.intercept)
+        return per_pixel(cube, function, np.shape(self.intercept))
+
+
+def deal_folds(n: int, groups, seed: int, repeats: int = 1) -> np.ndarray:
+    """(repeats, n) fold of each sample: the groups themselves up to ten, else ten folds of whole groups.
+
+    Up to ten groups can be held out in one way only: then there is one repeat, however many were asked for.
+    """
+    from sklearn.model_selection import GroupKFold
+
+    groups = np.arange(n) if groups is None else np.asarray(groups)
+    if groups.shape != (n,):
+        raise InputError(f"groups has shape {groups.shape}; expected one group for each of the {n} samples.")
+    names, group = np.unique(groups, return_inverse=True)
+    if len(names) < 2:
+        raise InputError("all samples are in one group, so none can be held out; give at least two groups.")
+    if len(names) <= 10:
+        return group[None]
+    folds = np.empty((repeats, n), int)
+    for deal, fold in enumerate(folds):
+        splitter = GroupKFold(10, shuffle=True, random_state=seed + deal)
+        for number, (_, held_out) in enumerate(splitter.split(group, groups=group)):
+            fold[held_out] = number
+    return folds
+
+
+def fit_without(fold, spectra, y, n_components: int, preprocessing):
+    """For each fold: (held out (n,) bool, pipeline, ikpls' PLS), the last two fitted on the other folds alone.
+
+    The pipeline too: MSC learns its reference from spectra. y: (n, responses).
+    """
+    from ikpls.numpy import PLS
+
+    for k in np.unique(fold):
+        held_out = fold == k
+        pipeline = make_pipeline(preprocessing)
+        seen = pipeline.fit_transform(spectra[~held_out])
+        yield held_out, pipeline, PLS(scale_X=False, scale_Y=True).fit(seen, y[~held_out], n_components)
+
+
+def cross_validate(spectra, y, folds, max_components: int, preprocessing=None) -> CrossValidation:
+    """RMSECV for 1..max_components components and the count by the one-standard-error rule.
+
+    spectra (n, bands) reflectance, y (n,) or (n, responses), folds (n,) or (repeats, n). The rule (Hastie, Tibshirani
+    and Friedman 2009, section 7.10): the fewest components whose loss is within one standard error of the lowest.
+    """
+    folds, table = np.atleast_2d(folds), y.reshape(len(y), -1)
+    smallest_training_set = len(y) - max(np.bincount(fold).max() for fold in folds)
+    a = min(max_components, smallest_training_set - 1, spectra.shape[1])
+    predicted = np.empty((len(folds), a, *table.shape))
+    for repeat, fold in enumerate(folds):
+        for held_out, pipeline, fitted in fit_without(fold, spectra, table, a, preprocessing):
+            predicted[repeat][:, held_out] = fitted.predict(pipeline.transform(spectra[held_out]))
+
+    def over_folds(squares):  # (repeats, A, n, ...) -> mean and its standard error, (A, ...) both
+        errors = []
+        for fold, square in zip(folds, squares, strict=True):
+            means = np.array([square[:, fold == k].mean(axis=1) for k in np.unique(fold)])
+            errors.append(means.std(axis=0, ddof=1) / np.sqrt(len(means)))
+        return squares.mean(axis=(0, 2)), np.mean(errors, axis=0)
+
+    if not np.isfinite(predicted).all():
+        raise InputError(f"preprocessing {preprocessing!r} has no value for some spectra: SNV of a flat one has none.")
+    squares = (predicted - table) ** 2
+    loss, loss_error = over_folds((squares / table.var(axis=0)).mean(axis=3))
+    best = int(loss.argmin())
+    chosen = int(np.flatnonzero(loss <= loss[best] + loss_error[best])[0])
+    predicted, squares = (array.reshape(len(folds), a, *y.shape) for array in (predicted, squares))
+    mse, mse_error = over_folds(squares)
+    rmsecv = np.sqrt(mse)
+    return CrossValidation(rmsecv, mse_error / (2 * rmsecv), loss, loss_error, best + 1, chosen + 1, predicted)
+
+
+def fit_pls(
+    mean_spectra, y, groups=None, n_components="cv", preprocessing=None, seed: int = 0, max_components: int = 20
+) -> PLSModel:
+    """Fit y on mean spectra.
+
+    mean_spectra: (n, bands) reflectance, one mean spectrum per image; y: (n,) reference values, or (n, responses)
+    for one model of several (PLS2; each response counts the same, whatever its variance).
+    groups: (n,) labels held out together (the folds, or the animals); None holds out single samples.
+    n_components: a count, or "cv": chosen by cross-validation, at most max_components.
+    preprocessing: see preprocess.make_pipeline; seed: deals more than ten groups into ten folds.
+    Fitted by improved kernel PLS, algorithm 1 (Dayal and MacGregor 1997,
+    doi 10.1002/(SICI)1099-128X(199701)11:1<73::AID-CEM435>3.0.CO;2-#), spectra mean-centred and not scaled.
+    Raises InputError on shapes that disagree, values that are not finite, a constant y, an impossible count.
+    """
+    from ikpls.numpy import PLS
+
+    spectra, y = checked(mean_spectra, y)
+    pipeline, cv = make_pipeline(preprocessing), None
+    if n_components == "cv":
+        cv = cross_validate(spectra, y, deal_folds(len(y), groups, seed), max_components, preprocessing)
+        n_components = cv.chosen
+    limit = min(len(y) - 1, spectra.shape[1])
+    if not (isinstance(n_components, int | np.integer) and 1 <= n_components <= limit):
+        raise InputError(f'n_components is {n_components!r}; expected "cv" or a count from 1 to {limit}.')
+    fitted = PLS(scale_X=False, scale_Y=True).fit(pipeline.fit_transform(spectra), y, n_components)
+    centre = fitted.X_mean[0]
+    coefficients = (fitted.B[-1] * fitted.Y_std).reshape(len(centre), *y.shape[1:])
+    intercept = y.mean(axis=0) - centre @ coefficients
+    parts = centre, fitted.W, fitted.R, fitted.P, fitted.T, fitted.Q
+    return PLSModel(int(n_components), coefficients, intercept, pipeline, *parts, preprocessing, cv)
+
+
+def checked(spectra, y) -> tuple[np.ndarray, np.ndarray]:
+    """Spectra (n, bands) and y (n,) or (n, responses) as float64. Raises InputError where they cannot be fitted."""
+    spectra, y = np.asarray(spectra, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if spectra.ndim != 2 or y.ndim not in (1, 2) or len(y) != len(spectra) or y.size == 0:
+        expected = "(n, bands) and (n,) or (n, responses)"
+        raise InputError(f"spectra of shape {spectra.shape} and y of shape {y.shape}; expected {expected}.")
+    if not (np.isfinite(spectra).all() and np.isfinite(y).all()):
+        raise InputError("spectra or y hold NaN or infinity; leave those samples out first.")
+    if len(y) < 3 or (np.ptp(y, axis=0) == 0).any():
+        raise InputError(f"{len(y)} samples with y from {y.min(0)} to {y.max(0)}; PLS needs 3 or more that differ.")
+    return spectra, y

@@ -1,0 +1,229 @@
+"""The network: a spectral stem and a U-Net, with the published layout, names and sizes.
+
+Source: Engstrøm et al. 2025, doi 10.1002/cem.70041; Ronneberger et al. 2015, arXiv 1505.04597. Two steps are
+computed in a cheaper order with the same result (see Stem and Up); tests hold them against the naive order.
+"""
+
+import re
+from collections import OrderedDict
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from hsichem._base import InputError
+from hsichem.unet.predict import predict_map
+from hsichem.unet.weights import WEIGHT_FILES, check_names, from_hub, read_weights
+
+__all__ = ["ChemicalUNet", "Ensemble", "load_published", "predict_map"]
+
+KERNEL_BANDS = 7  # of the stem
+TRAINED_NM = (750, 1015)  # wavelengths of the published training images
+
+
+class Stem(nn.Module):
+    """Conv3d of one filter over 7 bands x 2 x 2 pixels, stride 2 in space: (B, bands, H, W) -> (B, bands-6, H/2, W/2).
+
+    Conv3d has no fast CPU kernel, so the filter is laid out as a band matrix for conv2d. All later layers keep the
+    memory format of x: channels_last is faster forwards, contiguous is faster to train (measured on CPU).
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv3d(1, 1, (KERNEL_BANDS, 2, 2), stride=(1, 2, 2))
+
+    def forward(self, x):
+        out_bands = x.shape[1] - KERNEL_BANDS + 1
+        out = torch.arange(out_bands, device=x.device)[:, None]
+        weight = x.new_zeros((out_bands, x.shape[1], 2, 2), dtype=self.conv.weight.dtype)
+        weight[out, out + torch.arange(KERNEL_BANDS, device=x.device)] = self.conv.weight[0, 0]
+        if x.is_contiguous(memory_format=torch.channels_last):  # torch asks the strides, which one image leaves open
+            weight = weight.contiguous(memory_format=torch.channels_last)
+        return F.conv2d(x, weight, self.conv.bias.expand(out_bands), stride=2)
+
+
+def conv_block(inputs: int, outputs: int, padding: int) -> nn.Sequential:
+    """Two 3x3 convolutions with ReLU; named 0 and 3 as in the published weights."""
+    return nn.Sequential(
+        OrderedDict(
+            [
+                ("0", nn.Conv2d(inputs, outputs, 3, padding=padding)),
+                ("1", nn.ReLU(inplace=True)),
+                ("3", nn.Conv2d(outputs, outputs, 3, padding=padding)),
+                ("4", nn.ReLU(inplace=True)),
+            ]
+        )
+    )
+
+
+class Contraction(nn.Module):
+    """Halve the image, double the channels: (B, C, H, W) -> (B, 2C, H/2 - trim, W/2 - trim)."""
+
+    def __init__(self, inputs: int, padding: int):
+        super().__init__()
+        self.conv_block = conv_block(inputs, 2 * inputs, padding)
+
+    def forward(self, x):
+        return self.conv_block(F.max_pool2d(x, 2))
+
+
+class Up(nn.Module):
+    """Bilinear x 2, 1x1 convolution, ReLU: (B, 2C, H, W) -> (B, C, 2H, 2W).
+
+    The 1x1 convolution is done first, on a quarter of the pixels: bilinear weights sum to 1, so the two commute.
+    """
+
+    def __init__(self, outputs: int, align_corners: bool):
+        super().__init__()
+        self.align_corners = align_corners
+        self.up = nn.Sequential(OrderedDict([("1", nn.Conv2d(2 * outputs, outputs, 1))]))
+
+    def forward(self, x):
+        x = F.interpolate(self.up(x), scale_factor=2, mode="bilinear", align_corners=self.align_corners)
+        return F.relu_(x)
+
+
+class Expansion(nn.Module):
+    """Double the image and join the last skip, cropped at its centre: (B, 2C, H, W) -> (B, C, 2H - trim, 2W - trim)."""
+
+    def __init__(self, outputs: int, padding: int, align_corners: bool):
+        super().__init__()
+        self.upsample = Up(outputs, align_corners)
+        self.conv_block = conv_block(2 * outputs, outputs, padding)
+
+    def forward(self, x, skips):
+        x, skip = self.upsample(x), skips.pop()
+        top, left = (skip.shape[2] - x.shape[2]) // 2, (skip.shape[3] - x.shape[3]) // 2
+        x = torch.cat([skip[:, :, top : top + x.shape[2], left : left + x.shape[3]], x], dim=1)
+        del skip  # frees it where no gradient needs it
+        return self.conv_block(x)
+
+
+def initialise(network) -> None:
+    """Kaiming-normal (fan-in) weights and zero biases, as published."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Conv3d):
+            nn.init.kaiming_normal_(module.weight)
+            nn.init.zeros_(module.bias)
+
+
+class UNet(nn.Module):
+    """(B, channels, H, W) -> (B, 1, H, W) with "same" padding, or (B, 1, H - 2m, W - 2m) with "valid"."""
+
+    def __init__(self, channels: int, width: int, depth: int, padding: int, align_corners: bool):
+        super().__init__()
+        self.depth = depth
+        self.first_convs = conv_block(channels, width, padding)
+        for level in range(1, depth + 1):
+            setattr(self, f"contraction{level}", Contraction(width * 2 ** (level - 1), padding))
+        for level in range(depth, 0, -1):
+            setattr(self, f"expansion{level}", Expansion(width * 2 ** (level - 1), padding, align_corners))
+        self.last_conv = nn.Conv2d(width, 1, 1)
+
+    def forward(self, skips):
+        """skips: a list with the output of first_convs; it is emptied on the way, so that each is freed once used."""
+        for level in range(1, self.depth + 1):
+            skips.append(getattr(self, f"contraction{level}")(skips[-1]))
+        x = skips.pop()
+        for level in range(self.depth, 0, -1):
+            x = getattr(self, f"expansion{level}")(x, skips)
+        return self.last_conv(x)
+
+
+class ChemicalUNet(nn.Module):
+    """A cube to a chemical map at half its resolution; the defaults are the published network.
+
+    Input (B, bands, H, W) reflectance; output (B, 1, H/2, W/2) with padding="same", and smaller by `margin` pixels on
+    every side with padding="valid". bounded: squeeze the output into 0-100 %, which is not published.
+    Raises InputError when `padding` is unknown, or when an image has a size or band count the network cannot take.
+    """
+
+    def __init__(self, bands=62, width=64, depth=4, padding="valid", align_corners=True, bounded=False):
+        super().__init__()
+        if padding not in ("valid", "same"):
+            raise InputError(f'padding {padding!r}; expected "valid" or "same".')
+        if bands < KERNEL_BANDS or width < 1 or depth < 1:
+            raise InputError(f"bands {bands}, width {width}, depth {depth}; expected at least {KERNEL_BANDS}, 1 and 1.")
+        self.bands, self.depth, self.padding, self.bounded = bands, depth, padding, bounded
+        self.trained_nm = None  # (first, last) wavelength of the training images, where it is known
+        unet = UNet(bands - KERNEL_BANDS + 1, width, depth, int(padding == "same"), align_corners)
+        self.models = nn.ModuleList([Stem(), unet])
+        initialise(self)
+
+    @property
+    def margin(self) -> int:
+        """Output pixels that "valid" padding takes off every side: 92 at depth 4; 0 with "same"."""
+        return 6 * 2**self.depth - 4 if self.padding == "valid" else 0
+
+    def output_size(self, size: int) -> int:
+        """The side of the map for an input side of `size` pixels. Raises InputError when it does not fit."""
+        half = size // 2
+        fitting = self.fitting_size(half - 2 * self.margin)
+        if fitting != half - 2 * self.margin:
+            below, above = (2 * (side + 2 * self.margin) for side in (max(fitting - 2**self.depth, 0), fitting))
+            raise InputError(
+                f"an image side of {size} pixels does not fit depth {self.depth} with {self.padding!r} padding; "
+                f"the nearest that do: {f'{below} and ' if below > 4 * self.margin else ''}{above}."
+            )
+        return fitting
+
+    def fitting_size(self, side: int) -> int:
+        """The smallest side of a map, at least `side`, whose pooled sizes are all even."""
+        step = 2**self.depth
+        smallest = step if self.padding == "same" else min(4, step)  # less would leave nothing below the deepest pool
+        return smallest + max(0, -(-(side - smallest) // step)) * step
+
+    def forward(self, x):
+        if x.ndim != 4 or x.shape[1] != self.bands:
+            raise InputError(f"input of shape {tuple(x.shape)}; expected (B, {self.bands}, H, W).")
+        for side in x.shape[2:]:
+            self.output_size(side)
+        stem, unet = self.models
+        x = unet([unet.first_convs(stem(x))])
+        return 100 * torch.sigmoid(x) if self.bounded else x
+
+
+class Ensemble(nn.Module):
+    """The mean map of several networks of one shape, e.g. one per fold."""
+
+    def __init__(self, members):
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        first = self.members[0]
+        self.bands, self.depth, self.margin = first.bands, first.depth, first.margin
+        self.fitting_size, self.trained_nm = first.fitting_size, first.trained_nm
+
+    def forward(self, x):
+        return torch.stack([member(x) for member in self.members]).mean(dim=0)
+
+
+def load_published(path):
+    """Weights under the published names -> ChemicalUNet in eval mode, or an Ensemble for a folder of files.
+
+    path: a .safetensors file, a .pt file (read with weights_only=True: pickled objects are refused), a folder of them,
+    or a hub repository as "Sm00thix/unet_chemical_map" (extra `hub`). Bands, width and depth are read from the shapes;
+    padding is "valid", as published. predict_map warns of cubes beyond the wavelengths it was trained on.
+    Raises InputError on a file that is neither, holds other names or shapes, or an empty folder.
+    """
+    if re.fullmatch(r"[\w-]+/[\w.-]+", str(path)) and not Path(path).exists():
+        path = from_hub(str(path))
+    path = Path(path)
+    if path.is_dir():
+        files = sorted(f for f in path.iterdir() if f.suffix in WEIGHT_FILES)
+        if not files:
+            raise InputError(f"{path} holds no .safetensors or .pt file; expected one file per network.")
+        return Ensemble([load_published(f) for f in files]).eval()
+    state = read_weights(path)
+    try:
+        width, channels = state["models.1.first_convs.0.weight"].shape[:2]
+    except (KeyError, ValueError):
+        raise InputError(
+            f"{path} has no first layer models.1.first_convs.0.weight; it holds {sorted(state)[:3]}..."
+        ) from None
+    depth = sum(name.startswith("models.1.contraction") and name.endswith("0.weight") for name in state)
+    model = ChemicalUNet(channels + KERNEL_BANDS - 1, width, max(depth, 1))
+    check_names(path, model, state)
+    model.load_state_dict(state)
+    model.trained_nm = TRAINED_NM if model.bands == 62 else None  # other band counts are not the published training
+    return model.eval()

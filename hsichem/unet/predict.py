@@ -1,0 +1,83 @@
+"""A network over an image of any size: mirrored edges, tiles, bounded memory."""
+
+import warnings
+
+import numpy as np
+import torch
+
+from hsichem._base import InputError
+from hsichem.cubes.cube import Cube
+
+
+def mirrored(start: int, stop: int, size: int) -> np.ndarray:
+    """Indices start..stop - 1 of a line of `size` pixels, mirrored at both ends without repeating the end pixel."""
+    period = max(2 * size - 2, 1)
+    index = np.abs(np.arange(start, stop)) % period
+    return np.where(index < size, index, period - index)
+
+
+def windows(model, side: int, tile: int | None):
+    """Cut a map's side into tiles: (first, last) pixel to keep, and the (start, stop) that the network must see.
+
+    All in map pixels, 2 input pixels each. A tile is seen with a halo as wide as its own edges can falsify, and starts
+    on the pooling grid of the whole image, so that it shows what the whole image would show.
+    """
+    step, whole = 2**model.depth, model.fitting_size(side)
+    keep = whole if tile is None else -(-tile // step) * step
+    halo = step if model.margin else 7 * step  # upsampling falsifies 1 step; zeros of "same" padding 6 more
+    for first in range(0, side, keep):
+        start = max(first - halo, 0)
+        stop = min(start + model.fitting_size(first + keep + halo - start), whole)
+        yield first, min(first + keep, side), start - model.margin, stop + model.margin
+
+
+def weights_channels_last(model) -> None:
+    """Lay the convolutions' weights out as inference reads them; else torch does so anew for every image or tile.
+
+    Training is slower on them (benchmarks/unet/network.py), so a network to be trained further goes back by
+    `model.to(memory_format=torch.contiguous_format)`.
+    """
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def predict_map(model, cube: Cube, tile: int | None = None, dtype=None) -> np.ndarray:
+    """Cube -> (rows // 2, cols // 2) float32 map of a ChemicalUNet or Ensemble, mirrored at the image's edges.
+
+    tile: side of the tiles in map pixels, rounded up to a multiple of 2**depth; None predicts the image whole.
+    The published network on 2360 x 1272 x 62 needs 1.3 GB beside the cube with tile=512 (benchmarks/unet/network.py).
+    Tiles without foreground are skipped and hold NaN. dtype: torch.bfloat16 for mixed precision, None for float32.
+    With align_corners=True, as published, a tiled map is not the whole one: upsampling then depends on the tile's size.
+    With random weights and tiles of 256 it is off by 0.08 of the map's standard deviation, in single pixels by 0.9 (the
+    same benchmark); predict whole where memory allows.
+    Warns when the cube's wavelengths are not those that the network was trained on, where they are known.
+    Raises InputError when the cube has another number of bands than the network.
+    """
+    if cube.values.shape[2] != model.bands:
+        raise InputError(f"cube {cube.name!r} has {cube.values.shape[2]} bands; the network takes {model.bands}.")
+    if model.trained_nm and np.abs(cube.wavelengths[[0, -1]] - model.trained_nm).max() > 10:
+        warnings.warn(
+            f"cube {cube.name!r} covers {cube.wavelengths[0]:.0f}-{cube.wavelengths[-1]:.0f} nm; the network was "
+            f"trained on {model.trained_nm[0]}-{model.trained_nm[1]} nm. Do not trust the map.",
+            stacklevel=2,
+        )
+    model.eval()
+    weights_channels_last(model)
+    device = next(model.parameters()).device
+    rows, cols = cube.values.shape[0] // 2, cube.values.shape[1] // 2
+    out = np.full((rows, cols), np.nan, np.float32)
+    for top, bottom, r0, r1 in windows(model, rows, tile):
+        for left, right, c0, c1 in windows(model, cols, tile):
+            if not cube.foreground[2 * top : 2 * bottom, 2 * left : 2 * right].any():
+                continue
+            seen = np.ix_(
+                mirrored(2 * r0, 2 * r1, cube.values.shape[0]), mirrored(2 * c0, 2 * c1, cube.values.shape[1])
+            )
+            x = torch.from_numpy(cube.values[seen]).to(device).permute(2, 0, 1)[None]  # (1, bands, H, W)
+            with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
+                part = model(x)[0, 0].float().cpu().numpy()
+            skip_r, skip_c = top - r0 - model.margin, left - c0 - model.margin
+            out[top:bottom, left:right] = part[skip_r : skip_r + bottom - top, skip_c : skip_c + right - left]
+    return out

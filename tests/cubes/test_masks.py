@@ -1,0 +1,113 @@
+"""Masks against shapes drawn with another tool, and against what was planted."""
+
+import numpy as np
+import pytest
+from matplotlib.path import Path as Outline
+
+from hsichem import Cube, InputError
+from hsichem.cubes.masks import foreground_mask, kinds, polygon_mask, saturated
+
+ROWS, COLS = np.mgrid[:60, :50]
+DISC = (ROWS - 30) ** 2 + (COLS - 25) ** 2 < 18**2
+NM = [800.0, 900.0, 1000.0]
+
+
+def scene(sample, background, seed=0):
+    """A disc of one spectrum on another, with a little noise."""
+    values = np.where(DISC[:, :, None], sample, background)
+    return Cube(values + np.random.default_rng(seed).normal(0, 0.01, values.shape), NM)
+
+
+@pytest.mark.parametrize(
+    ("sample", "background", "on"),
+    [
+        ([0.5, 0.5, 0.5], [0.1, 0.1, 0.1], "brightness"),
+        ([0.5, 0.2, 0.3], [0.1, 0.5, 0.4], 800),
+        ([0.5, 0.2, 0.3], [0.1, 0.5, 0.4], "pca"),  # equally bright
+        ([0.1, 0.5, 0.4], [0.5, 0.2, 0.3], "pca"),  # and the other way round
+        ([0.1, 0.1, 0.1], [0.6, 0.6, 0.6], "pca"),  # dark on a bright belt
+    ],
+)
+def test_the_sample_is_found(sample, background, on):
+    assert (foreground_mask(scene(sample, background), on) != DISC).sum() <= 8
+
+
+def test_brightness_does_not_find_what_is_equally_bright():
+    assert (foreground_mask(scene([0.5, 0.2, 0.3], [0.1, 0.5, 0.4])) != DISC).sum() > 500
+
+
+@pytest.mark.parametrize("on", ["brightness", "pca", 900])
+@pytest.mark.parametrize("shape", [(1, 1, 3), (5, 4, 3)])
+def test_where_all_pixels_are_alike_no_sample_is_found(on, shape):
+    values = np.full(shape, [0.2, 0.3, 0.4])
+    with pytest.raises(InputError, match="no sample found; every pixel is about equally bright"):
+        foreground_mask(Cube(values, NM), on)
+    if values.size > 3:  # one glint of 20 pixels is cut off with the brightest hundredth
+        values[2, 2] = 0.9
+        with pytest.raises(InputError, match="no sample found"):
+            foreground_mask(Cube(values, NM), on)
+    values[0, 0, 1] = np.nan
+    with pytest.raises(InputError, match="1 pixels hold NaN" if on != 800 else ""):
+        foreground_mask(Cube(values, NM), on)
+
+
+def test_what_is_not_finite_is_counted():
+    values = scene([0.5, 0.5, 0.5], [0.1, 0.1, 0.1]).values.copy()
+    values[3, 4, 1] = np.nan
+    for on in ("brightness", 900, "pca"):
+        with pytest.raises(InputError, match="1 pixels hold NaN"):
+            foreground_mask(Cube(values, NM), on)
+
+
+@pytest.mark.parametrize("on", ["PCA", 700, 1200.0, True, None])
+def test_an_unknown_way_is_refused(on):
+    with pytest.raises(InputError, match="brightness, pca, or a wavelength of 800 to 1000 nm"):
+        foreground_mask(scene([1, 1, 1], [0, 0, 0]), on)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_polygons_as_matplotlib_has_them(seed):
+    corners = np.random.default_rng(seed).uniform(-5, 40, (7 if seed else 3, 2))  # also outside; five cross themselves
+    row, col = np.mgrid[:30, :35]
+    centres = np.column_stack([row.ravel(), col.ravel()]) + 0.5
+    expected = np.zeros(row.size, bool)
+    for k in range(1, len(corners) - 1):  # even-odd: each pixel is in the polygon when in an odd number of its fan
+        expected ^= Outline(corners[[0, k, k + 1]]).contains_points(centres)
+    np.testing.assert_array_equal(polygon_mask(corners.tolist(), (30, 35)), expected.reshape(30, 35))
+
+
+def test_a_polygon_counts_from_the_corner_of_the_image():
+    mask = polygon_mask([(1, 2), (1, 4), (3, 4), (3, 2)], (4, 6))
+    assert np.argwhere(mask).tolist() == [[1, 2], [1, 3], [2, 2], [2, 3]]
+
+
+@pytest.mark.parametrize(
+    "corners", [[], [(1, 1), (2, 2)], [(1, 1, 1)] * 3, [(9, 9), (9, 8), (8, 8)], [(0, np.nan)] * 3]
+)
+def test_a_polygon_without_pixels_is_refused(corners):
+    with pytest.raises(InputError, match="polygon"):
+        polygon_mask(corners, (5, 5))
+
+
+def test_saturation_is_the_converters_highest_number():
+    counts = np.random.default_rng(1).integers(100, 3000, (6, 5, 4)).astype(np.uint16)
+    assert not saturated(counts).any()  # its highest is no converter's limit
+    counts[2, 3, 1] = counts[5, 0, 0] = 4095
+    assert np.argwhere(saturated(counts)).tolist() == [[2, 3], [5, 0]]
+    assert not saturated(counts.astype(np.float32)).any()
+
+
+def test_each_pixel_is_of_one_kind():
+    values = np.array(scene([0.5, 0.5, 0.5], [0.1, 0.1, 0.1]).values)
+    values[28:30, 20] += 0.4  # a glint on the sample
+    values[2, 2] += 0.4  # and one beside it
+    counts = np.uint16(values * 1000)
+    counts[30, 25, 0] = 4095
+    found = kinds(Cube(values, NM, DISC), counts)
+    assert (sum(mask.astype(int) for mask in found.values()) == 1).all()
+    assert np.argwhere(found["saturated"]).tolist() == [[30, 25]]
+    assert found["specular"][28:30, 20].all() and found["specular"].sum() <= 3
+    np.testing.assert_array_equal(found["background"], ~DISC)
+    assert not kinds(Cube(values, NM, DISC))["saturated"].any()
+    with pytest.raises(InputError, match="mask is empty"):
+        kinds(Cube(values, NM, DISC & False))

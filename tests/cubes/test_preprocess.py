@@ -1,0 +1,141 @@
+"""Preprocessing against the formulas written out by hand."""
+
+import numpy as np
+import pytest
+from scipy.signal import savgol_filter
+
+from hsichem import Cube, InputError
+from hsichem.cubes.preprocess import (
+    absorbance,
+    autoscale,
+    crop_and_bin,
+    foreground_mask,
+    halve,
+    make_pipeline,
+    otsu_threshold,
+    published_input,
+    smooth,
+)
+
+
+def test_the_published_crop_and_bin_leaves_62_bands():
+    # As published, band 176 is the first at or above 750 nm: the camera's bands are not quite evenly spaced.
+    wavelengths = np.interp(np.arange(300), [0, 175.5, 299], [386, 750, 1015])
+    cube = Cube(np.random.default_rng(0).uniform(size=(3, 4, 300)), wavelengths)
+    small = crop_and_bin(cube, (750, None), 2)
+    assert small.values.shape == (3, 4, 62)
+    np.testing.assert_allclose(small.values[1, 2, 5], cube.values[1, 2, [186, 187]].mean(), rtol=1e-6)
+    np.testing.assert_allclose(small.wavelengths[5], wavelengths[[186, 187]].mean())
+
+
+def test_the_published_input_is_a_frame_of_edge_spectra():
+    values = np.random.default_rng(0).uniform(size=(5, 4, 300)).astype(np.float32)
+    mask = np.ones((5, 4), bool)
+    mask[0] = False
+    frame = published_input(Cube(values, np.interp(np.arange(300), [0, 175.5, 299], [386, 750, 1015]), mask), 9, 8)
+    pairs = values[:, :, 176:].reshape(5, 4, 62, 2).mean(axis=3)
+    np.testing.assert_allclose(frame.values[2:7, 2:6], pairs, rtol=1e-6)
+    edge = np.concatenate([pairs[:, 0], pairs[:, -1]]).mean(axis=0)
+    outside = np.ones((9, 8), bool)
+    outside[2:7, 2:6] = False
+    np.testing.assert_allclose(frame.values[outside], np.broadcast_to(edge, (52, 62)), rtol=1e-5)
+    assert frame.mask[3:7, 2:6].all() and frame.mask.sum() == 16
+    for wrong in ((5, 4, 299), (10, 4, 300)):
+        with pytest.raises(InputError, match=r"expected at most \(9, 8, 300\)"):
+            published_input(Cube(np.zeros(wrong), np.arange(wrong[2]) + 1.0), 9, 8)
+
+
+def test_crop_keeps_both_ends_and_drops_a_remainder():
+    cube = Cube(np.zeros((1, 1, 10)), np.arange(10) * 10.0)
+    assert crop_and_bin(cube, (20, 60), 2).wavelengths.tolist() == [25.0, 45.0]
+    with pytest.raises(InputError, match=r"0 bands lie within 500-None nm.*0-90 nm"):
+        crop_and_bin(cube, (500, None))
+
+
+def test_absorbance_has_a_floor():
+    np.testing.assert_allclose(absorbance(np.array([1.0, 0.1, 1e-3, 0.0, -5.0])), [0, 1, 3, 3, 3])
+
+
+def test_pipelines_equal_their_formulas():
+    spectra = np.random.default_rng(1).uniform(0.2, 0.9, (6, 30))
+    snv = (spectra - spectra.mean(axis=1, keepdims=True)) / spectra.std(axis=1, keepdims=True)
+    np.testing.assert_allclose(make_pipeline("snv").fit_transform(spectra), snv, rtol=1e-6)
+    first = savgol_filter(-np.log10(spectra), 11, 2, deriv=1, mode="nearest")
+    np.testing.assert_allclose(make_pipeline("absorbance+sg1").fit_transform(spectra), first, atol=1e-10)
+    second = savgol_filter(spectra, 11, 2, deriv=2, mode="nearest")
+    np.testing.assert_allclose(make_pipeline("sg2").fit_transform(spectra), second, atol=1e-10)
+    np.testing.assert_array_equal(make_pipeline(None).fit_transform(spectra), spectra)
+    fitted, new = make_pipeline("msc").fit(spectra[:4]), spectra[4:]  # its reference: the mean of the first four
+    lines = [np.polyfit(spectra[:4].mean(axis=0), x, 1) for x in new]
+    corrected = [(x - offset) / slope for x, (slope, offset) in zip(new, lines, strict=True)]
+    np.testing.assert_allclose(fitted.transform(new), corrected, rtol=1e-8)
+
+
+def test_otsu_equals_a_search_over_every_threshold():
+    rng = np.random.default_rng(2)
+    values = np.concatenate([rng.normal(0.1, 0.03, 400), rng.normal(0.6, 0.1, 300)])
+    edges = np.histogram_bin_edges(values, 256)
+
+    def within(t):
+        low, high = values[values < t], values[values >= t]
+        return len(low) * low.var() + len(high) * high.var()
+
+    best = min(edges[1:-1], key=within)
+    assert within(otsu_threshold(values)) <= within(best) * 1.001  # bins against exact values
+
+
+def test_foreground_finds_a_disc_with_glints_and_a_hole():
+    rng = np.random.default_rng(3)
+    rows, cols = np.mgrid[:60, :50]
+    disc = (rows - 30) ** 2 + (cols - 25) ** 2 < 18**2
+    brightness = np.where(disc, 0.5, 0.05) + rng.normal(0, 0.02, disc.shape)
+    brightness[30, 25] = 0.02  # a dark spot inside
+    brightness[28:30, 20] = 12.0  # a glint
+    brightness[2, 2] = 0.6  # a crumb on the belt
+    cube = Cube(np.repeat(brightness[:, :, None], 4, axis=2), np.arange(4) + 800.0)
+    assert (foreground_mask(cube) != disc).sum() <= 8  # opening may shave corner pixels off the rim
+
+
+def test_foreground_refuses_nan():
+    with pytest.raises(InputError, match="1 pixels hold NaN"):
+        foreground_mask(Cube(np.where(np.arange(12).reshape(3, 4, 1) == 5, np.nan, 1.0), [800.0]))
+
+
+def test_smoothing_keeps_the_background_out():
+    mask = np.zeros((20, 20), bool)
+    mask[5:15, 5:15] = True
+    values = np.where(mask, 0.7, 99.0)[:, :, None] * np.ones(3)
+    cube = smooth(Cube(values, [1.0, 2.0, 3.0], mask), sigma=2)
+    np.testing.assert_allclose(cube.values[mask], 0.7, rtol=1e-5)
+    assert (cube.values[~mask] == 0).all()
+
+
+def test_smoothing_divides_white_noise_as_it_should():
+    noise = np.random.default_rng(4).normal(size=(200, 200, 1))
+    smoothed = smooth(Cube(noise, [1.0]), sigma=2).values[20:-20, 20:-20]
+    assert smoothed.std() == pytest.approx(1 / (2 * np.sqrt(np.pi) * 2), rel=0.1)
+
+
+def test_halving_is_the_mean_of_four_and_all_of_four():
+    values = np.arange(35.0).reshape(5, 7)
+    mask = np.ones((5, 7), bool)
+    mask[3, 2] = False
+    half, half_mask = halve(values, mask)
+    assert half.shape == (2, 3)
+    assert half[1, 1] == values[2:4, 2:4].mean()
+    assert half_mask.tolist() == [[True, True, True], [True, False, True]]
+    unknown, same = halve(None, mask)
+    assert unknown is None and (same == half_mask).all()
+
+
+def test_autoscaling_uses_the_calibration_images_alone():
+    rng = np.random.default_rng(5)
+    cubes = {name: Cube(rng.uniform(size=(3, 4, 5)), np.arange(5.0) + 1) for name in "abc"}
+    scaled = autoscale(cubes, ["a", "b"])
+    means = np.array([scaled[name].mean_spectrum() for name in "ab"])
+    np.testing.assert_allclose(means.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(means.std(axis=0), 1, rtol=1e-5)
+    again = autoscale(cubes | {"c": Cube(9 + rng.uniform(size=(3, 4, 5)), np.arange(5.0) + 1)}, ["a", "b"])
+    np.testing.assert_array_equal(again["a"].values, scaled["a"].values)
+    with pytest.raises(InputError, match="5 bands are the same"):
+        autoscale(cubes, ["a", "a"])

@@ -1,0 +1,253 @@
+"""The page as a browser would see it, parsed by html.parser and not by the code that wrote it."""
+
+import base64
+import copy
+import json
+from html.parser import HTMLParser
+
+import pytest
+
+from hsichem import InputError
+from hsichem.datasets import store as data
+from hsichem.lab.report import figure_caption, head_to_head, text_table, write_report
+
+PNG = base64.b64encode(b"\x89PNG not really").decode()
+METRICS = {
+    "settings": {"dataset": "phantom-belly", "preset": "fast", "variant": "<b>published</b>"},
+    "methods": {
+        "PLS": {
+            "mean": {"rmsep": 1.234, "rmsep_interval": [0.9, 1.6], "bias": -0.05},
+            "map": {"pixel_rmse": 151.6, "pixel_rmse_interval": [140.2, 163.0], "correlation": 0.31, "slope": 0.9,
+                    "sd_ratio": 7.5, "edge_width": 1.875, "outside_share": 0.4321, "low": -1012.3, "high": 1488.2},
+            "variogram": {"nugget": 90.0, "partial_sill": 2.0, "range": 8.0, "correlated_share": 0.0253},
+        },
+        "U-Net": {"mean": {"rmsep": 2.5}, "map": {"correlation": None}, "variogram": {"correlated_share": 0.9991}},
+    },
+    "nulls": {"ramp": {"correlated_share": 1.0, "correlation": -0.02, "pixel_rmse": 20.0}},
+    "difference": {"U-Net": {"rmsep_ratio": 2.026, "rmsep_ratio_interval": [1.4, 2.9],
+                             "rmsep_difference": 1.27, "rmsep_difference_interval": [0.6, 1.94],
+                             "pixel_rmse_ratio": 0.21, "pixel_rmse_ratio_interval": [0.18, 0.25]}},
+    "unet_against": {"PLS": {"pixel_rmse_ratio": 0.21, "pixel_rmse_ratio_interval": [0.18, 0.25]}},
+    "without_truth": {"null: ramp": {"rmsep": 0.0, "correlated_share": 1.0, "noise": 0.0, "errs_at_least": 3.25,
+                                     "with_pls": -0.04, "pixel_rmse": 21.0}},
+    "smoothness": {"weight 20": {"correlated_share": 1.0, "slope": 0.08, "sd_ratio": 0.1, "pixel_rmse": 33.3,
+                                 "rmsep": 2.0}},
+    "shortcuts": {"U-Net, mask alone": {"rmsep": 9.0, "correlation": None, "moved": 8.5},
+                  "PLS, as it is": {"rmsep": 1.23, "correlation": 0.97, "moved": 0.0}},
+    "conformal": {"PLS": {"promised_share": 0.9, "held_share": 0.95, "held_share_interval": [0.75, 1.0],
+                          "width": 7.0, "n": 20}},
+    "calibration": {"U-Net": {"ratio": 6.2, "rank_correlation": 0.25, "spread": [1.0], "error": [6.2]}},
+    "04_spatial_variance": {
+        "claims": [{"claim": "share & <i>sense</i>", "paper": "99.91 %", "here": "99 %", "held": "yes", "why": "it is"}]
+    },
+}  # fmt: skip
+VOID = {"meta", "img", "link", "br"}
+
+
+class Page(HTMLParser):
+    """Tags with attributes; tables as rows of text; the open tags at the end."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.tables, self.open, self.text, self.cell = [], [], [], "", False
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "table":
+            self.tables.append([])
+        if tag == "tr":
+            self.tables[-1].append([])
+        if tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, text):
+        self.text += text
+        if self.open and self.open[-1] in ("td", "th", "small"):
+            self.tables[-1][-1][-1] += text
+
+
+def executed(source, outputs, parameters):
+    cell = {"cell_type": "code", "source": source, "metadata": {"tags": ["report"]}, "outputs": outputs}
+    other = {"cell_type": "markdown", "source": ["not for the page"], "metadata": {}}
+    return json.dumps({"cells": [other, cell], "metadata": {"papermill": {"parameters": parameters}}})
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """A folder where 01 is done, 02 has failed, and 03 was never run."""
+    notebooks = [tmp_path / f"0{i}_part.ipynb" for i in (1, 2, 3)]
+    monkeypatch.setattr("hsichem.lab.report.find_notebooks", lambda: notebooks)
+    folder = tmp_path / "results"
+    folder.mkdir()
+    (folder / "metrics.json").write_text(json.dumps(METRICS))
+    (folder / "maps.png").write_bytes(b"maps of all methods")
+    parameters = {"dataset": "phantom-belly", "preset": "fast", "seed": 3, "epochs": 5, "results_dir": "/somewhere"}
+    image = {"output_type": "display_data", "data": {"image/png": PNG[:8] + "\n" + PNG[8:] + "\n"}}
+    source = ["# Figure: A map of fat. Look at the <edges>;\n", "# they blur.\n", "show()\n", "# Not caption.\n"]
+    (folder / "01_part.ipynb").write_text(executed(source, [image], parameters))
+    (folder / "02_part.failed.ipynb").write_text(executed(source, [], parameters))
+    return folder
+
+
+@pytest.fixture
+def page(results):
+    return Page(write_report(results).read_text("utf-8"))
+
+
+def table_with(page, header):
+    (table,) = [table for table in page.tables if header in table[0]]
+    return table
+
+
+def test_the_page_is_well_formed_accessible_and_alone(page):
+    assert page.open == []
+    for tag, attributes in page.tags:
+        assert tag not in ("script", "link", "iframe", "b", "i")
+        for name in ("src", "href"):
+            assert attributes.get(name, "data:").startswith("data:")
+        if tag == "th":
+            assert attributes["scope"] in ("row", "col", "rowgroup")
+        if tag == "img":
+            assert attributes["alt"] in (
+                "A map of fat",
+                "One test image: the truth and the maps of the methods, on one scale",
+            )
+    assert ("html", {"lang": "en"}) in page.tags
+    names = [tag for tag, _ in page.tags]
+    assert names.count("table") == names.count("caption") == 11
+
+
+def test_the_style_asks_for_nothing_from_outside(results):
+    html = write_report(results).read_text("utf-8")
+    style = html.partition("<style>")[2].partition("</style>")[0]
+    assert "prefers-color-scheme: dark" in style and "url(" not in style and "@import" not in style
+
+
+def test_head_to_head_holds_methods_and_nulls_with_the_share_beside_the_correlation(page):
+    header, *rows = table_with(page, "to PLS")
+    rows = {row[0]: dict(zip(header, row, strict=True)) for row in rows if len(row) > 1}
+    assert list(rows) == ["PLS", "U-Net", "null: ramp"]
+    assert rows["PLS"]["RMSEP"] == "1.23 0.90 to 1.60" and rows["PLS"]["pixel RMSE"] == "152 140 to 163"
+    assert rows["U-Net"]["to PLS"] == "2.03 1.40 to 2.90" and rows["PLS"]["to PLS"] == "-"
+    assert rows["U-Net"]["minus PLS"] == "1.27 0.60 to 1.94" and rows["U-Net"]["pixels to PLS"] == "0.21 0.18 to 0.25"
+    assert rows["PLS"]["edge"] == "1.88" and rows["U-Net"]["edge"] == "-"
+    assert ("small", {}) in page.tags
+    assert rows["PLS"]["lowest"] == "-1012" and rows["PLS"]["outside"] == "43.21 %"
+    assert rows["U-Net"]["slope"] == "-" and rows["U-Net"]["correlation"] == "-"
+    assert (rows["null: ramp"]["share"], rows["null: ramp"]["correlation"]) == ("100.00 %", "-0.02")
+    assert header.index("share") == header.index("correlation") + 1
+    for table in page.tables:  # wherever a share stands, the pixels' truth stands beside it
+        assert "share" not in table[0] or "pixel RMSE" in table[0]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ["weight 20", "100.00 %", "0.08", "0.10", "33.30", "2.00"],
+        ["U-Net, mask alone", "9.00", "-", "8.50"],
+        ["PLS", "90.00 %", "95.00 % 75.00 to 100.00 %", "7.00", "20"],
+        ["U-Net", "6.20", "0.25"],
+        ["PLS", "0.21 0.18 to 0.25"],
+        ["null: ramp", "0.00", "100.00 %", "0.00", "3.25", "-0.04", "21.00"],
+    ],
+)
+def test_the_small_tables_have_their_numbers(page, row):
+    assert [row in table for table in page.tables].count(True) == 1
+
+
+def test_the_terminal_has_the_same_numbers_in_a_hundred_columns():
+    header, pls, unet, ramp = text_table(METRICS).splitlines()
+    assert "correlation     share" in header
+    assert pls.split()[1:] == ["1.23", "-", "152", "0.31", "2.53", "%", "0.90", "1.88", "43.21", "%"]
+    assert unet.split()[:3] == ["U-Net", "2.50", "2.03"] and ramp.split()[:2] == ["null:", "ramp"]
+    assert len({len(line) for line in (header, pls, unet, ramp)}) == 1
+    names = {"PLS of a longer name": METRICS["methods"]["PLS"]}
+    assert max(map(len, text_table(METRICS | {"methods": names}).splitlines())) <= 100
+    few = text_table(METRICS, ("RMSEP", "slope")).splitlines()
+    assert few[0].split() == ["RMSEP", "slope"] and few[1].split() == ["PLS", "1.23", "0.90"]
+
+
+def without_truth():
+    """METRICS as notebook 04 writes them where no sample has a truth map."""
+    metrics = copy.deepcopy(METRICS) | {"unet_against": {}, "calibration": {}}
+    for method in metrics["methods"].values():
+        method["map"] = {key: method["map"].get(key) for key in ("outside_share", "low", "high")}
+    metrics["nulls"] = {"ramp": {"correlated_share": 1.0, "outside_share": 0.0}}
+    metrics["difference"]["U-Net"] = {"rmsep_ratio": 2.026, "rmsep_difference": 1.27}
+    del metrics["smoothness"]["weight 20"]["slope"], metrics["smoothness"]["weight 20"]["pixel_rmse"]
+    return metrics
+
+
+def test_what_needs_a_truth_is_left_out_where_there_is_none(results):
+    (results / "metrics.json").write_text(json.dumps(without_truth()))
+    said = {"output_type": "stream", "text": ["Only on phantom-belly."]}
+    (results / "01_part.ipynb").write_text(executed(["# Figure: Errors. Of pixels.\n", "show()"], [said], {}))
+    page = Page(write_report(results).read_text("utf-8"))
+    header, *rows = table_with(page, "to PLS")
+    assert header == ["map", "RMSEP", "to PLS", "minus PLS", "share", "outside", "lowest", "highest", "bias"]
+    assert {len(row) for row in rows} == {1, len(header)}  # headings and rows
+    sweep = next(table for table in page.tables if table[1][0] == "weight 20")
+    assert sweep == [["", "share", "SD ratio", "RMSEP"], ["weight 20", "100.00 %", "0.10", "2.00"]]
+    for gone in (
+        "The U-Net against each PLS map",
+        "spread tell its error",
+        "The other columns compare",
+        "the truth and",
+    ):
+        assert gone not in page.text
+    assert "no truth maps" in page.text and "Errors: missing. Only on phantom-belly." in page.text
+    header, *lines = text_table(without_truth()).splitlines()
+    assert header.split() == ["RMSEP", "to", "PLS", "share", "outside"] and len(lines) == 3
+
+
+def test_pls_stands_first():
+    methods = {"U-Net": {}, "PLS": {}, "ridge": {}, "PLS median": {}}
+    assert [name for name, *_ in head_to_head({"methods": methods}, ())] == ["PLS", "PLS median", "U-Net", "ridge"]
+
+
+def test_everything_is_escaped_and_complete(page):
+    assert ["variant", "<b>published</b>"] in table_with(page, "setting")
+    assert ["share & <i>sense</i>", "99.91 %", "99 %", "yes", "it is"] in table_with(page, "claim")
+    assert "A map of fat. Look at the <edges>; they blur." in page.text
+    entry = data.read_manifest()["phantom-belly"]
+    assert ["licence", entry["licence"]] in table_with(page, "field")
+    assert ["citation", entry["citation"]] in table_with(page, "field")
+    assert "hsichem run --dataset phantom-belly --preset fast --seed 3 -p epochs 5" in page.text
+    assert "/somewhere" not in page.text  # results_dir is of one machine
+    maps, image = [attributes["src"] for tag, attributes in page.tags if tag == "img"]
+    assert base64.b64decode(maps.partition(",")[2]) == b"maps of all methods"
+    assert base64.b64decode(image.removeprefix("data:image/png;base64,")) == base64.b64decode(PNG)
+
+
+def test_what_is_missing_is_said(results, page):
+    assert "It stopped; see 02_part.failed.ipynb" in page.text
+    assert "It has not been run into this folder" in page.text
+    (results / "metrics.json").write_text("{}")
+    (results / "maps.png").unlink()
+    (results / "01_part.ipynb").write_text(executed(["show()"], [], {}))
+    text = Page(write_report(results).read_text("utf-8")).text
+    for what in ("Settings", "Methods", "Null maps", "Variograms", "Claims", "Licence and citation", "The command",
+                 "Maps on one scale", "Smoothness sweep", "Shortcuts", "Intervals for the mean"):  # fmt: skip
+        assert f"{what}: missing." in text
+    assert "Figure without a caption: missing. Its cell drew no figure." in text
+
+
+def test_a_folder_without_metrics_or_with_broken_ones_is_an_input_error(results):
+    (results / "metrics.json").write_text("{")
+    with pytest.raises(InputError, match="not valid JSON"):
+        write_report(results)
+    (results / "metrics.json").unlink()
+    with pytest.raises(InputError, match=r"no metrics\.json"):
+        write_report(results)
+    assert not (results / "report.html").exists()
+
+
+def test_a_caption_is_the_opening_comment():
+    assert figure_caption("# Figure: one\n#  two.\nx = 1  # no\n# no") == "one two."
+    assert figure_caption("# Some comment\nx = 1") == "Figure without a caption"

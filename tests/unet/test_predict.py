@@ -1,0 +1,43 @@
+"""Mirroring and tiling, for any size."""
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hsichem import Cube
+from hsichem.unet.network import ChemicalUNet
+from hsichem.unet.predict import mirrored, predict_map, windows
+
+MODELS = {
+    (padding, depth): ChemicalUNet(bands=7, width=1, depth=depth, padding=padding)
+    for padding in ("valid", "same")
+    for depth in (1, 2, 3)
+}
+
+
+@given(st.integers(1, 40), st.integers(0, 60), st.integers(0, 60))
+def test_mirrored_indices_equal_numpys_padding(size, before, after):
+    expected = np.pad(np.arange(size), (before, after), mode="reflect") if size > 1 else np.zeros(1 + before + after)
+    np.testing.assert_array_equal(mirrored(-before, size + after, size), expected)
+
+
+@settings(deadline=None)
+@given(st.sampled_from(sorted(MODELS)), st.integers(1, 300), st.none() | st.integers(1, 300))
+def test_tiles_cover_every_pixel_once_with_sizes_that_fit(kind, side, tile):
+    model = MODELS[kind]
+    covered = np.zeros(side, int)
+    for first, last, start, stop in windows(model, side, tile):
+        covered[first:last] += 1
+        shown = model.output_size(2 * (stop - start))  # raises where the network could not take it
+        assert start + model.margin <= first and last <= start + model.margin + shown
+    assert (covered == 1).all()
+
+
+def test_prediction_lays_out_the_weights_once_and_leaves_their_values():
+    model = ChemicalUNet(bands=7, width=4, depth=1, padding="same")
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    predict_map(model, Cube(np.random.default_rng(0).random((16, 16, 7)), np.arange(7.0)), tile=4)
+    for layer in (layer for layer in model.modules() if isinstance(layer, torch.nn.Conv2d)):
+        assert layer.weight.is_contiguous(memory_format=torch.channels_last)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())

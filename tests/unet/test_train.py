@@ -1,0 +1,245 @@
+"""The training loop: the published schedule, determinism, a killed run, a diverging run."""
+
+import dataclasses
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from hsichem import Cube
+from hsichem.unet.predict import predict_map
+from hsichem.unet.train import (
+    DivergedError,
+    Schedule,
+    TrainConfig,
+    TrainingImage,
+    build,
+    config_from,
+    image_losses,
+    read_history,
+    train_fold,
+    train_folds,
+)
+
+TINY = TrainConfig(
+    width=3, depth=1, padding="same", epochs=6, weights={"mse": 1, "smoothness": 0.1, "out_of_bounds": 0, "l2": 1e-4}
+)
+
+
+def tiny_images(config=TINY, n=6):
+    rng = np.random.default_rng(0)
+    model = build(config, 8, 1)
+    cubes = [Cube(rng.random((12, 14, 8)) + 0.1 * i, np.arange(8.0)) for i in range(n)]
+    return [TrainingImage.from_cube(model, cube, 10.0 + 2 * i) for i, cube in enumerate(cubes)]
+
+
+FOLDS = [1, 1, 2, 2, 3, 3]
+
+
+def run_schedule(metrics):
+    schedule = Schedule(TrainConfig())
+    actions = []
+    for epoch, metric in enumerate(metrics, start=1):
+        actions.append(schedule.step(epoch, metric))
+        if actions[-1] == "stop":
+            break
+    return {name: [e for e, a in enumerate(actions, start=1) if a == name] for name in ("drop", "stop", "better")}
+
+
+def test_a_flat_metric_drops_at_40_and_50_and_stops_at_60():
+    assert run_schedule([5.0] * 250) == {"drop": [40, 50], "stop": [60], "better": [1]}
+
+
+def test_a_better_epoch_starts_the_count_again():
+    metrics = [5.0] * 44 + [4.0] + [4.5] * 205
+    assert run_schedule(metrics) == {"drop": [40, 55, 65], "stop": [75], "better": [1, 45]}
+
+
+def test_burn_in_never_acts_but_keeps_the_best():
+    assert run_schedule([9, 8, 7, *[10.0] * 27, 6.9]) == {"drop": [], "stop": [], "better": [1, 2, 3, 31]}
+
+
+def test_a_drop_restores_the_best_weights_and_a_tenth_of_the_rate(tmp_path):
+    """With a metric that never improves after epoch 1, every drop goes back to the weights of epoch 1."""
+    config = TrainConfig(width=2, depth=1, padding="same", epochs=3, burn_in=0, patience=1, learning_rate=0.5)
+    model = train_fold(tiny_images(config), FOLDS, 1, config, tmp_path)
+    history = read_history(tmp_path, 1)
+    better = np.flatnonzero(history["validation_mse"] == np.minimum.accumulate(history["validation_mse"]))
+    expected = [0.5]
+    for epoch in range(1, 3):
+        expected.append(expected[-1] if epoch - 1 in better else expected[-1] / 10)
+    np.testing.assert_allclose(history["learning_rate"], expected)
+    assert len(better) < 3, "the rate of 0.5 is meant to overshoot; otherwise nothing is tested"
+    best = TrainConfig(**(config.__dict__ | {"epochs": int(better[-1]) + 1}))
+    again = train_fold(tiny_images(config), FOLDS, 1, best, tmp_path / "again")
+    for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_after_a_drop_training_goes_on_from_the_best_weights_and_optimiser_state(tmp_path):
+    config = TrainConfig(width=2, depth=1, padding="same", epochs=3, burn_in=0, patience=1, learning_rate=0.5)
+    drops = []
+
+    def look(history):
+        saved = torch.load(tmp_path / "fold1.checkpoint.pt", weights_only=True)
+        if saved["action"] == "drop":
+            drops.append(saved)
+
+    train_fold(tiny_images(config), FOLDS, 1, config, tmp_path, on_epoch=look)
+    assert drops
+    for saved in drops:
+        for name, tensor in saved["best"]["model"].items():
+            assert torch.equal(saved["model"][name], tensor)
+        for key, state in saved["best"]["optimizer"]["state"].items():
+            assert all(torch.equal(saved["optimizer"]["state"][key][name], value) for name, value in state.items())
+
+
+def test_same_seed_same_weights_other_seed_other_weights(tmp_path):
+    models = [
+        train_fold(tiny_images(), FOLDS, 2, TrainConfig(**(TINY.__dict__ | {"seed": seed})), tmp_path / name)
+        for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    ]
+    a, b, c = (torch.cat([p.flatten() for p in m.state_dict().values()]) for m in models)
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+
+
+def test_training_learns_the_mean(tmp_path):
+    config = TrainConfig(**(TINY.__dict__ | {"epochs": 150, "learning_rate": 1e-2}))
+    images = tiny_images()
+    model = train_fold(images, FOLDS, 3, config, tmp_path)
+    with torch.no_grad():
+        means = [float(model(i.x).mean()) for i in images]
+    assert np.corrcoef(means, [float(i.reference) for i in images])[0, 1] > 0.95
+    assert read_history(tmp_path, 3)["mse"][-1] < 2
+
+
+def test_a_finished_fold_is_read_back(tmp_path):
+    first = train_fold(tiny_images(), FOLDS, 1, TINY, tmp_path)
+    seen = []
+    again = train_fold(tiny_images(), FOLDS, 1, TINY, tmp_path, on_epoch=seen.append)
+    assert seen == []
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["fold1.csv", "fold1.safetensors"]
+
+
+def test_a_run_killed_in_mid_epoch_ends_with_the_same_weights(tmp_path):
+    """kill -9 between two steps of epoch 4, then the same command again."""
+    code = (
+        "import sys, time; sys.path.insert(0, 'tests/unet'); import test_train as t; import hsichem.unet.train as h\n"
+        "steps = []; original = h.map_losses\n"
+        "def slow(*a, **k):\n"
+        "    steps.append(1)\n"
+        "    if len(steps) == 3 * 6 + 3: print('now', flush=True); time.sleep(60)\n"
+        "    return original(*a, **k)\n"
+        "h.map_losses = slow\n"
+        f"t.train_fold(t.tiny_images(), t.FOLDS, 1, t.TINY, {str(tmp_path / 'killed')!r})\n"
+    )
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=root)
+    assert process.stdout.readline() == b"now\n", process.stderr.read().decode()
+    time.sleep(0.1)
+    process.send_signal(signal.SIGKILL) if hasattr(signal, "SIGKILL") else process.kill()
+    process.communicate()
+    assert [p.name for p in (tmp_path / "killed").iterdir()] == ["fold1.checkpoint.pt"]
+    epochs = []
+    train_fold(tiny_images(), FOLDS, 1, TINY, tmp_path / "killed", on_epoch=lambda h: epochs.append(len(h)))
+    assert epochs == [4, 5, 6]
+    train_fold(tiny_images(), FOLDS, 1, TINY, tmp_path / "whole")
+    for name in ("fold1.csv", "fold1.safetensors"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_diverging_run_stops_with_epoch_and_term_and_writes_nothing(tmp_path):
+    config = TrainConfig(**(TINY.__dict__ | {"learning_rate": 1e18}))
+    with pytest.raises(DivergedError, match=r"fold 1, epoch 1: the loss term '\w+' is (inf|nan)"):
+        train_fold(tiny_images(), FOLDS, 1, config, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_padded_pixels_stay_out_of_the_mask_and_maps_agree():
+    """An image that must be padded: the loop sees the same map as predict_map."""
+    config = TrainConfig(width=2, depth=2, padding="valid")
+    model = build(config, 8, 1)
+    mask = np.ones((30, 22), bool)
+    mask[0] = False
+    cube = Cube(np.random.default_rng(1).random((30, 22, 8)), np.arange(8.0), mask)
+    image = TrainingImage.from_cube(model, cube, 1.0)
+    with torch.no_grad():
+        prediction = model(image.x)
+    assert image.mask.shape == prediction.shape
+    inside = image.mask[0, 0].numpy()
+    assert inside.sum() == 14 * 11
+    np.testing.assert_allclose(prediction[0, 0][inside].numpy(), predict_map(model, cube)[1:].ravel(), rtol=1e-5)
+
+
+def test_mixed_precision_is_close_to_single_and_resumes_alike(tmp_path):
+    config = dataclasses.replace(TINY, precision="bfloat16")
+    mixed = train_fold(tiny_images(), FOLDS, 1, config, tmp_path / "mixed")
+    train_fold(tiny_images(), FOLDS, 1, TINY, tmp_path / "single")
+    a, b = (read_history(tmp_path / name, 1)["mse"] for name in ("mixed", "single"))
+    assert not np.array_equal(a, b)
+    np.testing.assert_allclose(a, b, rtol=0.05)
+    assert {p.dtype for p in mixed.parameters()} == {torch.float32}
+
+    def stop(history):
+        if len(history) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_fold(tiny_images(), FOLDS, 1, config, tmp_path / "again", on_epoch=stop)
+    again = train_fold(tiny_images(), FOLDS, 1, config, tmp_path / "again")
+    assert all(torch.equal(p, q) for p, q in zip(mixed.parameters(), again.parameters(), strict=True))
+
+
+def test_corrected_smoothness_costs_the_same_at_half_the_pitch():
+    """The same tilted plane on pixels of 2 and 1 mm (maps of 4 and 2 mm), by the settings of a notebook."""
+    run = SimpleNamespace(width=3, depth=1, padding="same", epochs=1, burn_in=30, seed=0, variant="corrected")
+    costs = {}
+    for pitch, smoothness in ((2.0, 0.2), (1.0, 0.8)):  # one weight per mm: four times as much between half as far
+        config = config_from(SimpleNamespace(**vars(run), smoothness=smoothness), pitch)
+        assert config.weights["smoothness"] == pytest.approx(0.2 * 4**2)
+        side = int(32 / (2 * pitch))
+        plane = torch.arange(side) * 5.0 * (2 * pitch)  # 5 % w/w a mm
+        prediction = plane.repeat(1, 1, side, 1)
+        image = TrainingImage(prediction, torch.ones_like(prediction, dtype=torch.bool), torch.tensor([1.0]))
+        model = torch.nn.Conv2d(1, 1, 1, bias=False)
+        torch.nn.init.ones_(model.weight)
+        costs[pitch] = float(image_losses(model, image, config)["smoothness"].detach())
+    assert costs[2.0] == pytest.approx(costs[1.0])
+    assert costs[1.0] == pytest.approx(3.2 * 5.0**2)
+    assert config_from(SimpleNamespace(**vars(run), smoothness=0.2)).pitch_mm == 1.0  # no pitch: per pixel
+
+
+def test_fingerprint_tells_settings_and_data_apart():
+    prints = {TINY.fingerprint("a"), TINY.fingerprint("b"), TrainConfig().fingerprint("a"), TINY.fingerprint("a")}
+    assert len(prints) == 3
+
+
+def test_weights_are_plain_tensors(tmp_path):
+    model = train_fold(tiny_images(), FOLDS, 1, TINY, tmp_path)
+    state = load_file(tmp_path / "fold1.safetensors")
+    assert set(state) == set(model.state_dict())
+
+
+def test_folds_share_a_folder_and_other_settings_do_not(tmp_path):
+    rng = np.random.default_rng(0)
+    cubes = [Cube(rng.random((12, 14, 8)), np.arange(8.0), name=str(i)) for i in range(6)]
+    config = TrainConfig(**(TINY.__dict__ | {"epochs": 1}))
+    ensemble, histories = train_folds(cubes, [1.0] * 6, FOLDS, config, tmp_path)
+    assert [len(histories[k]["mse"]) for k in (1, 2, 3)] == [1, 1, 1]
+    train_folds(cubes, [1.0] * 6, FOLDS, config, tmp_path, only=2)
+    assert len(ensemble.members) == 3
+    mean = np.mean([predict_map(member, cubes[0]) for member in ensemble.members], axis=0)
+    np.testing.assert_allclose(predict_map(ensemble, cubes[0]), mean, rtol=1e-5)
+    (only,) = tmp_path.iterdir()
+    assert {p.name for p in only.glob("*.safetensors")} == {f"fold{k}.safetensors" for k in (1, 2, 3)}
+    train_folds(cubes, [2.0] * 6, FOLDS, config, tmp_path, only=2)
+    assert len(list(tmp_path.iterdir())) == 2

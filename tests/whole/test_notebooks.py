@@ -1,0 +1,234 @@
+"""Every notebook: how it is written, and that it runs. nbval runs the chain once, in the preset `fast`."""
+
+import json
+import math
+import os
+import re
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import papermill
+import pytest
+from papermill.exceptions import PapermillExecutionError
+
+from hsichem.lab.report import figure_caption, head_to_head, write_report
+from hsichem.lab.runner import find_notebooks, run_notebooks
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
+CLEAN = ["--keep-output", "--keep-count", "--extra-keys"]
+CLEAN += ["metadata.papermill cell.metadata.papermill cell.metadata.execution"]
+OUTSIDE = re.compile(r"(?<![\w.:/])/(home|root|Users|tmp|work|opt|usr|var)/|\b[A-Za-z]:\\")  # a path of one machine
+MAP_KEYS = {"pixel_rmse", "correlation", "slope", "sd_ratio", "edge_width", "outside_share", "low", "high"}
+
+each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+each_and_solutions = pytest.mark.parametrize(
+    "path", NOTEBOOKS + SOLUTIONS, ids=lambda path: f"{path.parent.name}/{path.stem}"
+)
+
+
+def cells(path, kind="code", tag=None):
+    """The notebook's cells of a kind, their source joined."""
+    found = [cell for cell in json.loads(path.read_text("utf-8"))["cells"] if cell["cell_type"] == kind]
+    for cell in found:
+        cell["source"] = "".join(cell["source"])
+    return [cell for cell in found if tag is None or tag in cell["metadata"].get("tags", [])]
+
+
+def printed(path):
+    """Everything the code cells wrote as text."""
+    texts = []
+    for output in (output for cell in cells(path) for output in cell["outputs"]):
+        texts += ["".join(output.get("text", "")), "".join(output.get("data", {}).get("text/plain", ""))]
+    return "\n".join(texts)
+
+
+def test_each_chapter_has_solutions():
+    assert NOTEBOOKS == find_notebooks()
+    assert [path.name for path in SOLUTIONS] == [path.name for path in NOTEBOOKS]
+
+
+# ---- how it is written
+
+
+@each_and_solutions
+def test_it_has_one_parameters_cell_and_a_language(path):
+    assert len(cells(path, tag="parameters")) == 1
+    assert json.loads(path.read_text("utf-8"))["metadata"]["kernelspec"]["language"] == "python"  # papermill asks
+
+
+@each_and_solutions
+def test_it_is_committed_executed_without_errors(path):
+    code = [cell for cell in cells(path) if cell["source"].strip()]
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    kinds = {output["output_type"] for cell in code for output in cell["outputs"]}
+    assert kinds and "error" not in kinds
+
+
+def test_all_are_clean_and_small():
+    files = [str(path) for path in NOTEBOOKS + SOLUTIONS]
+    done = subprocess.run(
+        [sys.executable, "-m", "nbstripout", "--verify", *CLEAN, *files], capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}\n`make notebooks` cleans"
+    assert [path.name for path in NOTEBOOKS + SOLUTIONS if path.stat().st_size >= 1.5e6] == []
+
+
+@each_and_solutions
+def test_it_names_no_path_of_one_machine(path):
+    sources = "\n".join(cell["source"] for kind in ("code", "markdown") for cell in cells(path, kind))
+    assert OUTSIDE.findall(sources + printed(path)) == []
+
+
+@each
+def test_its_cells_are_short(path):
+    lengths = [len(cell["source"].splitlines()) for cell in cells(path) if cell["source"].strip()]
+    assert max(lengths) <= 20
+    assert statistics.median(lengths) <= 6
+
+
+@each
+def test_it_ends_with_references(path):
+    last = cells(path, "markdown")[-1]["source"]
+    assert "references" in last.lower() and "doi" in last.lower()
+
+
+@each
+def test_its_report_figures_have_captions(path):
+    figures = cells(path, tag="report")
+    assert figures
+    for cell in figures:
+        assert figure_caption(cell["source"]) != "Figure without a caption", cell["source"]
+        assert any("image/png" in output.get("data", {}) for output in cell["outputs"]), cell["source"]
+
+
+@each
+def test_nbval_compares_at_least_two_outputs(path):
+    compared = cells(path, tag="nbval-check-output")
+    assert len(compared) >= 2
+    assert all(cell["outputs"] for cell in compared)
+
+
+# ---- that it runs
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory):
+    """(results folder, {notebook's name: nbval's test cases}) of one run of the chain."""
+    folder = tmp_path_factory.mktemp("chain")
+    given = {"preset": "fast", "results_dir": str(folder / "results")}
+    copies = [folder / notebook.name for notebook in NOTEBOOKS]
+    for notebook, copy in zip(NOTEBOOKS, copies, strict=True):
+        papermill.execute_notebook(notebook, copy, given, kernel_name="python3", prepare_only=True, progress_bar=False)
+    nbval = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=600", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", *nbval, f"--junitxml={folder / 'nbval.xml'}", "--rootdir", str(folder)]
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [*command, *map(str, copies)], cwd=ROOT, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True
+    )
+    assert (folder / "nbval.xml").exists(), done.stdout + done.stderr
+    cases = list(ElementTree.parse(folder / "nbval.xml").iter("testcase"))
+    return folder / "results", {copy.name: [c for c in cases if copy.stem in c.get("classname")] for copy in copies}
+
+
+@each
+def test_nbval_passes(path, chain):
+    cases = chain[1][path.name]
+    # every code cell, and the one papermill adds, is a case
+    assert len(cases) == len([cell for cell in cells(path) if cell["source"].strip()]) + 1
+    problems = [case.get("name") + "\n" + part.text for case in cases for part in case if part.tag != "system-out"]
+    assert problems == [], re.sub(r"#x1B\[[\d;]*m", "", "\n\n".join(problems))  # junit's spelling of colours
+
+
+@pytest.fixture(scope="session")
+def metrics(chain):
+    return json.loads((chain[0] / "metrics.json").read_text("utf-8"))
+
+
+def numbers(value):
+    """Every number in nested dicts and lists."""
+    if isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from numbers(part)
+    elif isinstance(value, int | float):
+        yield value
+
+
+def test_metrics_have_every_section_and_only_finite_numbers(metrics):
+    chapters = {path.stem for path in NOTEBOOKS} - {"05_map_explorer"}  # which shows, and computes nothing to keep
+    assert chapters | {"settings", "methods", "nulls", "difference"} <= set(metrics)
+    assert {key: metrics["settings"][key] for key in ("dataset", "preset")} == {
+        "dataset": "phantom-belly", "preset": "fast"
+    }  # fmt: skip
+    found = list(numbers(metrics))
+    assert len(found) > 50 and all(map(math.isfinite, found))
+
+
+def test_metrics_have_every_method_and_null(metrics):
+    variants = {"PLS few components", "PLS by nugget", "PLS smoothed", "PLS binned", "PLS clipped", "PLS median"}
+    assert {"PLS", "ridge", "U-Net", *variants} <= set(metrics["methods"])
+    assert set(metrics["difference"]) == set(metrics["methods"]) - {"PLS"}
+    methods = metrics["methods"]
+    for name, difference in metrics["difference"].items():
+        for key in ("rmsep_ratio", "rmsep_difference", "pixel_rmse_ratio"):
+            low, high = difference[f"{key}_interval"]
+            assert low <= difference[key] <= high and (low > 0 or key == "rmsep_difference")
+        one, other = methods[name], methods["PLS"]
+        assert difference["rmsep_difference"] == pytest.approx(one["mean"]["rmsep"] - other["mean"]["rmsep"])
+        assert difference["pixel_rmse_ratio"] == pytest.approx(one["map"]["pixel_rmse"] / other["map"]["pixel_rmse"])
+    assert set(metrics["unet_against"]) == {"PLS", *variants}
+    for name, against in metrics["unet_against"].items():
+        ratio = methods["U-Net"]["map"]["pixel_rmse"] / methods[name]["map"]["pixel_rmse"]
+        assert against["pixel_rmse_ratio"] == pytest.approx(ratio)
+    for evidence in metrics["without_truth"].values():
+        assert 0 <= evidence["errs_at_least"] <= evidence["pixel_rmse"]
+    for method in metrics["methods"].values():
+        low, high = method["mean"]["rmsep_interval"]
+        assert 0 < low < method["mean"]["rmsep"] < high
+        assert set(method["map"]) >= MAP_KEYS
+        assert method["map"]["low"] <= method["map"]["high"]
+        assert 0 <= method["map"]["outside_share"] <= 1
+        assert 0 <= method["variogram"]["correlated_share"] <= 1
+    assert len(metrics["nulls"]) >= 3
+    for null in metrics["nulls"].values():
+        assert {"correlated_share", "correlation", "pixel_rmse"} <= set(null)
+
+
+def test_claims_say_what_the_paper_has_and_what_was_found(metrics):
+    claims = metrics["04_spatial_variance"]["claims"]
+    assert len(claims) >= 3
+    for claim in claims:
+        assert all(isinstance(claim[key], str) and claim[key] for key in ("claim", "paper", "here", "held", "why"))
+
+
+def test_the_report_reads_the_metrics_of_the_chain(metrics, tmp_path):
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    page = write_report(tmp_path).read_text("utf-8")
+    for section in ("Settings", "Methods", "Null maps", "Variograms", "Claims", "Licence and citation", "Shortcuts",
+                    "Intervals for the mean"):  # fmt: skip
+        assert f"{section}: missing" not in page
+    for _, *row in head_to_head({"methods": metrics["methods"]}, ("RMSEP", "pixel RMSE", "share")):
+        assert "-" not in row
+
+
+@each
+def test_an_unknown_parameter_stops_the_notebook(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(PapermillExecutionError) as caught:
+        papermill.execute_notebook(path, tmp_path / path.name, {"sed": 1}, kernel_name="python3", progress_bar=False)
+    assert caught.value.ename == "InputError" and "'sed'" in caught.value.evalue and "'seed'" in caught.value.evalue
+
+
+def test_the_solutions_are_correct(chain, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    given = {"preset": "fast", "results_dir": str(chain[0])}
+    for solution, notebook in zip(run_notebooks(SOLUTIONS, tmp_path, given), NOTEBOOKS, strict=True):
+        exercises = printed(notebook).count("Not answered yet")
+        answers = printed(solution)
+        assert exercises >= 2, notebook.name
+        assert answers.count("Correct: ") == exercises, f"{solution.name}:\n{answers}"
+        assert "Not yet" not in answers and "Not answered yet" not in answers
