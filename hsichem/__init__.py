@@ -1,18 +1,21 @@
 """Hyperspectral images into chemical maps, and which map to believe.
 
-Read the modules in the order of the data flow:
+Seven rooms, in the order of the data flow:
 
-    images     cube, files, header, counts, capture, envi, matlab, formats, masks
-    data sets  meat, phantom, mosaic, references, manifest, samples, own, download, data, folder_check
-    PLS        preprocess, mapping, pls, calibration, diagnostics, baselines
-    networks   losses, weights, tiles, unet, pixelnet, train
-    judgement  variogram, spatial, uncertainty, evaluate, shortcuts, claims
-    pages      plotting, results, settings, exercises, rerun, summary, report, cli
-    explorer   layers, sources, answers, snapshot, canvas, controls, explorer
+    cubes      an image in memory, and what happens to it before a model
+    loaders    a file or a camera's folder becomes a Cube
+    datasets   a name becomes Samples with references, splits and, where known, truth
+    pls        mean spectra become a model, a model becomes a map
+    unet       the network, its loss, its training, its prediction
+    maps       how good is a map, with and without truth; filters
+    lab        a notebook, a run, a page, the explorer
+
+Each room's face names what it offers and loads it on first use.
 """
 
-from hsichem._base import InputError
-from hsichem.cubes.cube import Cube
+import lazy_loader
 
 __version__ = "0.1.0"
-__all__ = ["Cube", "InputError"]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submodules=["datasets"], submod_attrs={"_base": ["InputError"], "cubes": ["Cube"]}
+)

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from hsichem import __version__
+from hsichem import __version__, datasets
 from hsichem._base import InputError
-from hsichem.datasets import store as data
-from hsichem.lab.settings import PRESETS
+from hsichem.lab import PRESETS
 
 WORDS = {"true": True, "false": False, "null": None}  # Python's words as YAML and JSON spell them
 FEWEST_PIXELS, FEWEST_BANDS = 16, 7  # on a side, for four distances in a map of half its size; for the network's stem
@@ -84,8 +83,7 @@ def _check_suitable(images):
 @click.option("-p", "more", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter of the notebooks.")
 def run(dataset, preset, seed, results, more):
     """Make or fetch the data, execute the notebooks in order, write one page of results."""
-    from hsichem.lab import report  # papermill takes seconds to import
-    from hsichem.lab import runner as rerun  # papermill takes seconds to import
+    from hsichem import lab  # its runner takes seconds to import
 
     parameters = {"dataset": dataset, "preset": preset, "seed": seed}
     for name, value in more:
@@ -94,23 +92,23 @@ def run(dataset, preset, seed, results, more):
         parameters[name] = parse_value(value)
     folder = (results or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{dataset}").resolve()
     parameters["results_dir"] = str(folder)
-    notebooks = rerun.find_notebooks()
-    rerun.check_parameters(notebooks, parameters)  # before the data: making it takes longer
-    _check_suitable(data.open_dataset(dataset, size=PRESETS[preset]["size"]))
+    notebooks = lab.find_notebooks()
+    lab.check_parameters(notebooks, parameters)  # before the data: making it takes longer
+    _check_suitable(datasets.open_dataset(dataset, size=PRESETS[preset]["size"]))
     click.echo(f"Results: {folder}\nA stopped run goes on with --results {folder}")
     try:
-        rerun.run_notebooks(notebooks, folder, parameters)
-    except rerun.NotebookError as error:
+        lab.run_notebooks(notebooks, folder, parameters)
+    except lab.NotebookError as error:
         raise _stop(error, 1) from None
-    page = report.write_report(folder)
-    click.echo(f"\n{report.text_table(report.read_metrics(folder))}\n\nReport: {page}")
+    page = lab.write_report(folder)
+    click.echo(f"\n{lab.text_table(lab.read_metrics(folder))}\n\nReport: {page}")
 
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 def report(folder):
     """Write report.html anew into the FOLDER of a run, finished or not."""
-    from hsichem.lab.report import write_report
+    from hsichem.lab import write_report
 
     click.echo(write_report(folder))
 
@@ -123,8 +121,8 @@ def data_group():
 @data_group.command("list")
 def list_():
     """Name, state, title and licence of each data set."""
-    for name, entry in data.read_manifest().items():
-        click.echo(f"{name:18} {data.status(name):15} {entry['title']}\n{'':18} licence: {entry['licence']}\n")
+    for name, entry in datasets.read_manifest().items():
+        click.echo(f"{name:18} {datasets.status(name):15} {entry['title']}\n{'':18} licence: {entry['licence']}\n")
 
 
 @data_group.command()
@@ -132,14 +130,14 @@ def list_():
 @click.option("--size", help="One of the sizes in the manifest.  [default: the first]")
 def make(name, size):
     """Make the data set NAME from its description."""
-    click.echo(data.make(name, size=size))
+    click.echo(datasets.make(name, size=size))
 
 
 @data_group.command()
 @click.argument("name")
 def fetch(name):
     """Fetch the files of the data set NAME, each checked against its sha256."""
-    for path in data.fetch(name):
+    for path in datasets.fetch(name):
         click.echo(path)
 
 
@@ -147,8 +145,8 @@ def fetch(name):
 @click.argument("name", required=False)
 def verify(name):
     """Check the data set NAME, or every one that is there, against the manifest."""
-    names = [name] if name else [each for each in data.read_manifest() if data.status(each) != "absent"]
-    if problems := [f"{each}: {problem}" for each in names for problem in data.verify(each)]:
+    names = [name] if name else [each for each in datasets.read_manifest() if datasets.status(each) != "absent"]
+    if problems := [f"{each}: {problem}" for each in names for problem in datasets.verify(each)]:
         raise _stop("\n".join(problems), 1)
     click.echo(f"as the manifest says: {', '.join(names) or 'nothing is there yet'}")
 
@@ -170,7 +168,7 @@ def _own(command):
 @_own
 def check(folder, response, unit, mask):
     """List what is in FOLDER, captures and references.csv or .xlsx, and every problem with it."""
-    from hsichem.datasets.check import check_folder
+    from hsichem.datasets import check_folder
 
     findings = check_folder(folder, response, unit, parse_value(mask))
     click.echo("\n".join(findings.found))
@@ -185,5 +183,5 @@ def check(folder, response, unit, mask):
 @click.option("--name", required=True, help="Under which it is opened from now on.")
 def add(folder, response, unit, mask, name):
     """Make FOLDER a data set: `hsichem run --dataset NAME`, and any notebook."""
-    entry = data.add(folder, name, response, unit, parse_value(mask))
+    entry = datasets.add(folder, name, response, unit, parse_value(mask))
     click.echo(f"{name}: {entry['response']} ({entry['references'][entry['response']]}). {entry['splits']}")

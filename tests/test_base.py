@@ -45,10 +45,9 @@ FULL = """
 import resource, sys
 import numpy as np, torch
 from hsichem import InputError
-from hsichem.loaders import envi
-from hsichem.datasets.makers import phantom
 from hsichem.lab.results import Results
-from hsichem.unet.train import TrainConfig, TrainingImage, build, train_fold
+from hsichem.loaders import write_cube
+from hsichem.unet import TrainConfig, TrainingImage, build_network, train_fold
 
 rng = np.random.default_rng(0)
 config = TrainConfig(network="pixel", width=64, epochs=1)
@@ -56,7 +55,7 @@ image = TrainingImage(torch.rand(1, 50, 8, 8), torch.ones(1, 1, 4, 4, dtype=bool
 writers = {
     "map": lambda: Results(sys.argv[1]).save_map("m", "s", rng.random((100, 100))),
     "metrics": lambda: Results(sys.argv[1]).save("s", {"values": list(range(10000))}),
-    "cube": lambda: envi.write_cube(sys.argv[1] + "/c.hdr", rng.random((50, 50, 9)), range(900, 909)),
+    "cube": lambda: write_cube(sys.argv[1] + "/c.hdr", rng.random((50, 50, 9)), range(900, 909)),
     "training": lambda: train_fold([image, image], [1, 2], 1, config, sys.argv[1]),
 }
 resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))

@@ -6,11 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from lab.test_runner import make_notebook
+from helpers.notebooks import make_notebook
 
+from hsichem import datasets
 from hsichem.cli import FEWEST_BANDS, main, parse_value
-from hsichem.datasets import store as data
-from hsichem.lab import runner as rerun
 from hsichem.unet.network import KERNEL_BANDS
 
 METRICS = {
@@ -37,7 +36,7 @@ from types import SimpleNamespace
 Path(results_dir, "metrics.json").write_text({json.dumps(METRICS)!r})"""
     parameters = 'dataset = "phantom-belly"\npreset = "lesson"\nseed = 0\nresults_dir = None\nepochs = 1'
     notebook = make_notebook(tmp_path / "01_one.ipynb", parameters, write)
-    monkeypatch.setattr(rerun, "find_notebooks", lambda: [notebook])
+    monkeypatch.setattr("hsichem.lab.find_notebooks", lambda: [notebook])
     monkeypatch.setattr("hsichem.lab.report.find_notebooks", lambda: [notebook])
     opened = []
 
@@ -45,7 +44,7 @@ Path(results_dir, "metrics.json").write_text({json.dumps(METRICS)!r})"""
         opened.append((name, size))
         return stand_in((0, *range(6)))
 
-    monkeypatch.setattr(data, "open_dataset", open_dataset)
+    monkeypatch.setattr("hsichem.datasets.open_dataset", open_dataset)
     monkeypatch.chdir(tmp_path)
     return notebook, opened
 
@@ -114,7 +113,7 @@ def test_an_unknown_data_set_is_named_with_the_known_ones():
 def test_data_list_names_every_entry_with_its_licence(tmp_path, monkeypatch):
     monkeypatch.setenv("HSICHEM_DATA", str(tmp_path))
     output = call("data", "list").stdout
-    for name, entry in data.read_manifest().items():
+    for name, entry in datasets.read_manifest().items():
         assert name in output and entry["licence"] in output
 
 
@@ -154,7 +153,7 @@ def test_values_are_literals_or_text(text, value):
     ],
 )
 def test_run_refuses_data_that_the_notebooks_cannot_use(chain, monkeypatch, tmp_path, images, message):
-    monkeypatch.setattr(data, "open_dataset", lambda name, size=None: images)
+    monkeypatch.setattr("hsichem.datasets.open_dataset", lambda name, size=None: images)
     result = call("run")
     assert result.exit_code == 2 and result.stderr.startswith("Error: mine") and message in result.stderr
     assert not (tmp_path / "runs").exists()

@@ -27,7 +27,7 @@ import numpy as np
 from hsichem import Cube
 from hsichem.lab.explorer.explorer import Explorer
 from hsichem.lab.explorer.scene import component_maps
-from hsichem.pls.model import fit_pls
+from hsichem.pls import fit_pls
 from hsichem.lab.explorer.sources import from_maps
 rng = np.random.default_rng(0)
 rows, cols, bands = ROWS, COLS, 62

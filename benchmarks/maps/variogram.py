@@ -20,8 +20,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from hsichem.maps.spatial import fit_variogram, semivariogram, variogram_interval
-from hsichem.maps.variogram import MODELS, ROUND
+from hsichem.maps.variogram import MODELS, ROUND, fit_variogram, semivariogram, variogram_interval
 
 POINTS = 5000  # scikit-gstat's share of the pixels
 NUGGET = 5.0

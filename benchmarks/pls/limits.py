@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from hsichem.pls.diagnostics import limits, t2_and_q
+from hsichem.pls.diagnostics import t2_and_q, t2_and_q_limits
 from hsichem.pls.model import fit_pls
 
 BANDS, SOURCES, NEW = 30, 4, 500
@@ -38,7 +38,7 @@ def alarms(rng, n, components):
     new, _ = spectra(rng, NEW, loadings)
     ours, theirs = fit_pls(x, y, n_components=components), PLSRegression(components, scale=False).fit(x, y)
     found = [HotellingT2(theirs).fit(x), *(QResiduals(theirs, method=method).fit(x) for method in METHODS)]
-    beyond = (t2_and_q(ours, new) > limits(ours, x, y)).mean(axis=0)
+    beyond = (t2_and_q(ours, new) > t2_and_q_limits(ours, x, y)).mean(axis=0)
     return [*beyond, *((each.predict(new) == -1).mean() for each in found)]
 
 

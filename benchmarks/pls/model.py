@@ -23,7 +23,7 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hsichem import Cube
-from hsichem.cubes.preprocess import make_pipeline
+from hsichem.cubes import make_pipeline
 from hsichem.pls.model import cross_validate, fit_pls
 
 SAMPLES, BANDS, FOLDS, COMPONENTS, OF_THE_MAP = 500, 62, 10, 20, 8

@@ -19,13 +19,12 @@ sys.path.insert(0, str(ROOT))
 
 def read_header(data: bytes, folder: Path) -> None:
     """The text of a header, then the image it declares over 24 bytes of data."""
-    from hsichem.loaders import envi
-    from hsichem.loaders import envi_header as header
+    from hsichem.loaders import envi, envi_header
 
     path = folder / "x.hdr"
     path.write_bytes(data)
     (folder / "x.raw").write_bytes(bytes(range(24)))
-    header.good_bands(header.read_header(path), path)
+    envi_header.good_bands(envi_header.read_header(path), path)
     envi.read_cube(path)
 
 
@@ -38,11 +37,11 @@ def read_manifest(data: bytes, folder: Path) -> None:
 
 
 def read_table(data: bytes, folder: Path) -> None:
-    from hsichem.datasets import table as references
+    from hsichem.datasets import table
 
     path = folder / "references.csv"
     path.write_bytes(data)
-    references.read_table(folder).splits()
+    table.read_table(folder).splits()
 
 
 TARGETS = {"header": read_header, "manifest": read_manifest, "table": read_table}
@@ -68,11 +67,8 @@ def main():
     if target not in TARGETS:
         sys.exit(__doc__)
     with atheris.instrument_imports(include=["hsichem", "yaml"]):
-        from hsichem.datasets import manifest  # noqa: F401
-        from hsichem.datasets import table as references  # noqa: F401
-        from hsichem.loaders import envi  # noqa: F401
-        from hsichem.loaders import envi_header as header  # noqa: F401
-        from hsichem.loaders import scaling as counts  # noqa: F401
+        from hsichem.datasets import manifest, table  # noqa: F401
+        from hsichem.loaders import envi, envi_header, scaling  # noqa: F401
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
 
         def once(data):

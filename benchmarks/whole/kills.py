@@ -33,10 +33,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from hsichem.datasets import store as data
+from hsichem import datasets
 from hsichem.lab import runner as rerun
 from hsichem.lab.results import Results
-from hsichem.unet.train import TrainConfig, TrainingImage, train_fold
+from hsichem.unet import TrainConfig, TrainingImage, train_fold
 
 SMALL = {"samples": 2, "animals": 2, "rows": 64, "cols": 48, "length_mm": 150, "width_mm": 110}
 CELL = """import numpy as np
@@ -48,12 +48,12 @@ UNREAD = (".", "tmp")  # names that nothing reads begin so; tmp: pooch's
 
 
 def make(folder):
-    data.make("phantom-belly", folder, "small")
+    datasets.make("phantom-belly", folder, "small")
 
 
 def fetch(folder, mirror=""):
     os.environ["HSICHEM_DATA_MIRROR"] = mirror  # empty: from the entry's address
-    data.fetch("toy", folder)
+    datasets.fetch("toy", folder)
 
 
 def train(folder):
@@ -90,10 +90,10 @@ def commands(place: Path) -> dict:
     os.environ["NO_PROXY"] = "127.0.0.1"
     for file in files:
         file["url"] = f"http://127.0.0.1:{server.server_port}/{file['path']}"
-    phantom = data.read_manifest(place)["phantom-belly"]
+    phantom = datasets.read_manifest(place)["phantom-belly"]
     phantom["recipe"]["sizes"] = {"small": phantom["recipe"]["sizes"]["lesson"] | SMALL}
     entries = {"phantom-belly": phantom, "toy": {"files": files}}
-    data.read_manifest = lambda root=None: entries
+    datasets.store.read_manifest = lambda root=None: entries
     atexit.register(os.kill, start(lambda _: server.serve_forever(), place / "source", "server"), signal.SIGTERM)
     notebooks = []
     for n in (1, 2):

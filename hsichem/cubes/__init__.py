@@ -1,0 +1,21 @@
+"""An image in memory, and what happens to it before a model sees it."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "cube": ["Cube"],
+        "masks": ["foreground_mask", "inside_polygon", "otsu_threshold", "pixel_kinds", "polygon_mask", "saturated"],
+        "blocks": ["binned", "block_mean", "whole_blocks"],
+        "preprocess": [
+            "REFLECTANCE_FLOOR",
+            "absorbance",
+            "autoscale",
+            "crop_and_bin",
+            "make_pipeline",
+            "published_input",
+            "smooth",
+        ],
+    },
+)

@@ -57,13 +57,13 @@ def polygon_mask(corners, shape: tuple) -> np.ndarray:
     image, (0.5, 0.5) the centre of its first pixel. Parts outside the image are cut off.
     Raises InputError for fewer corners, or when no pixel is inside.
     """
-    mask = inside(corners, shape)
+    mask = inside_polygon(corners, shape)
     if not mask.any():
         raise InputError(f"the polygon holds no pixel of an image of {shape}; its corners are (row, col).")
     return mask
 
 
-def inside(polygon, shape: tuple, step: int = 1) -> np.ndarray:
+def inside_polygon(polygon, shape: tuple, step: int = 1) -> np.ndarray:
     """(rows, cols) bool: as `polygon_mask`, on pixels `step` times as wide as the image's; it may hold none."""
     corners = np.asarray(polygon, dtype=float)
     if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3 or not np.isfinite(corners).all():
@@ -84,7 +84,7 @@ def saturated(counts: np.ndarray) -> np.ndarray:
     return np.array([(line == top).any(axis=1) for line in counts])  # line by line: counts may lie on disk
 
 
-def kinds(cube: Cube, counts: np.ndarray | None = None) -> dict[str, np.ndarray]:
+def pixel_kinds(cube: Cube, counts: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Each pixel's kind, (rows, cols) bool by name: background, saturated, specular, sample. A pixel has one.
 
     counts: the scene as the camera stored it, without which nothing is saturated. Specular is what stands out in

@@ -7,7 +7,6 @@ from scipy import ndimage
 
 from hsichem._base import InputError
 from hsichem.cubes.cube import Cube
-from hsichem.cubes.masks import foreground_mask, otsu_threshold  # noqa: F401 (notebooks call them from here)
 
 REFLECTANCE_FLOOR = 1e-3  # three absorbance units: below it the camera sees only its own noise
 
@@ -110,17 +109,3 @@ def autoscale(cubes: dict, fit_on) -> dict:
     if not (spread > 0).all():
         raise InputError(f"{(spread == 0).sum()} bands are the same in all {len(spectra)} images; crop them first.")
     return {name: dataclasses.replace(cube, values=(cube.values - centre) / spread) for name, cube in cubes.items()}
-
-
-def halve(values: np.ndarray | None, mask: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-    """A map (rows, cols) and its mask on the network's output grid (rows // 2, cols // 2): means of 2 x 2 pixels.
-
-    A coarse pixel is in the mask only when all four of its pixels are. Of a map that nobody knows (None), only the
-    mask.
-    """
-    rows, cols = (side // 2 for side in mask.shape)
-
-    def blocks(array):
-        return array[: 2 * rows, : 2 * cols].reshape(rows, 2, cols, 2)
-
-    return None if values is None else blocks(values).mean(axis=(1, 3)), blocks(mask).all(axis=(1, 3))

@@ -9,13 +9,11 @@ import numpy as np
 from tqdm import tqdm
 
 from hsichem._base import InputError, to_float
-from hsichem.cubes.cube import Cube
-from hsichem.cubes.masks import saturated
+from hsichem.cubes import Cube, saturated
 from hsichem.datasets.own import check_way, choose_response, state_splits
 from hsichem.datasets.samples import find_images, image_problem, load_own
 from hsichem.datasets.table import Table, read_table
-from hsichem.loaders import envi
-from hsichem.loaders import white_dark as capture
+from hsichem.loaders import find_frames, read_counts
 
 FEWEST = 2  # samples in the test set and in each fold: one says nothing about a spread
 SATURATED = 0.01  # of the sample's pixels; single glints are usual
@@ -162,9 +160,9 @@ def _check_image(folder: Path, name: str, path: Path, mask, findings: Findings) 
 def _frames(path: Path) -> dict:
     """scene, and white and dark if there are, as (counts, header); empty for files that are not ENVI."""
     if path.suffix.lower() == ".hdr":
-        return {"scene": envi.read_counts(path)}
+        return {"scene": read_counts(path)}
     try:
-        return {kind: envi.read_counts(file, "dark" in kind) for kind, file in capture.find(path, ".hdr").items()}
+        return {kind: read_counts(file, "dark" in kind) for kind, file in find_frames(path, ".hdr").items()}
     except InputError:
         return {}
 

@@ -11,13 +11,9 @@ import numpy as np
 from scipy.io import loadmat
 
 from hsichem._base import InputError
-from hsichem.cubes.cube import Cube
-from hsichem.cubes.masks import foreground_mask
+from hsichem.cubes import Cube, foreground_mask
 from hsichem.datasets.table import Table, read_table
-from hsichem.loaders import envi
-from hsichem.loaders.any_file import READERS, read_any
-from hsichem.loaders.envi import DATA_SUFFIXES
-from hsichem.loaders.mask_file import MASK_SUFFIXES, read_mask
+from hsichem.loaders import DATA_SUFFIXES, MASK_SUFFIXES, READERS, read_any, read_capture, read_cube, read_mask
 
 
 @dataclass(frozen=True)
@@ -156,16 +152,16 @@ def jasper_ridge(folder: Path, references: dict) -> list[Sample]:
 def specim_fx10(folder: Path, references: dict) -> list[Sample]:
     """One capture without laboratory values. Two lines of ice have no background, so there is no mask."""
     capture = folder / "derived_specim_folder"
-    return [Sample("crop128", 0, "crop128", {}, capture, partial(envi.read_capture, capture), _no_map)]
+    return [Sample("crop128", 0, "crop128", {}, capture, partial(read_capture, capture), _no_map)]
 
 
 def _load_capture(folder: Path) -> Cube:
-    cube = envi.read_capture(folder)
+    cube = read_capture(folder)
     return dataclasses.replace(cube, mask=foreground_mask(cube) & cube.foreground)
 
 
 def _load_cube(folder: Path) -> Cube:
-    return envi.read_cube(folder / f"{folder.name}.hdr")
+    return read_cube(folder / f"{folder.name}.hdr")
 
 
 def _map_if_there(path: Path) -> np.ndarray | None:

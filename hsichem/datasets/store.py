@@ -1,22 +1,24 @@
 """Data sets: from the manifest to a Dataset of Samples; making, fetching and verifying them in one cache folder."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pooch
 
 from hsichem._base import InputError, locked, refused
-from hsichem.cubes.cube import Cube
-from hsichem.cubes.preprocess import crop_and_bin
+from hsichem.cubes import Cube, crop_and_bin
 from hsichem.datasets import manifest, own
-from hsichem.datasets.download import fetch_file
 from hsichem.datasets.makers import mosaic, phantom
 from hsichem.datasets.samples import LAYOUTS, Sample
+
+pooch.get_logger().setLevel("WARNING")  # its messages would put the machine's paths into notebooks
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Dataset:
     entry: dict
 
     @property
-    def limits(self) -> tuple[float, float]:
+    def colour_limits(self) -> tuple[float, float]:
         """Of a colour scale for maps: from 0 to twice the highest reference, rounded up to 1, 2 or 5; at most 100."""
         highest = 2 * max((sample.references[self.response] for sample in self.samples if self.response), default=50)
         steps = (digit * 10.0**power for power in range(-3, 2) for digit in (1, 2, 5))
@@ -236,3 +238,53 @@ def _made_folder(name: str, entry: dict, root, size) -> Path:
     # a changed knob makes a new folder, so nothing made by another recipe is ever taken for this one
     digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]
     return _cache(root) / f"{name}-{size}-{digest}"
+
+
+class AtMost(io.BufferedWriter):
+    """Refuses more bytes than the manifest states: a server could send without end."""
+
+    most: int
+
+    def write(self, chunk):
+        if self.tell() + len(chunk) > self.most:
+            raise ValueError(f"more than the {self.most} bytes that the manifest states")
+        return super().write(chunk)
+
+
+def fetch_file(name: str, file: dict, folder: Path) -> None:
+    """Bring a `file` of the data set `name` to its path in `folder`, unless it is there.
+
+    It is taken from HSICHEM_DATA_MIRROR/<name>/ if that is set and has it, else from its address. Raises InputError
+    when it cannot be had or its checksum is not the manifest's; nothing is kept of it then.
+    """
+    mirror = os.environ.get("HSICHEM_DATA_MIRROR")
+    local = Path(mirror, name, file["path"]) if mirror else None
+    copy = local is not None and local.is_file()
+    if not copy and not file["url"] and not (folder / file["path"]).is_file():
+        raise InputError(
+            f"{name}: {file['path']} has no public address. Set HSICHEM_DATA_MIRROR to a folder that holds "
+            f"{name}/{file['path']}."
+        )
+    store = pooch.create(
+        folder,
+        base_url="",
+        registry={file["path"]: f"sha256:{file['sha256']}"},
+        urls={file["path"]: str(local) if copy else file["url"] or ""},
+        retry_if_failed=3 if file["url"] and not copy else 0,
+    )
+    download = partial(_copy, local) if copy else partial(_download, file["bytes"])
+    try:
+        store.fetch(file["path"], downloader=download)
+    except (ValueError, OSError) as error:  # what requests raises is an OSError, too
+        source = local if copy else file["url"]
+        raise InputError(f"{name}: {file['path']} could not be fetched from {source}: {error}") from None
+
+
+def _copy(local: Path, url, output_file, store) -> None:
+    shutil.copyfile(local, output_file)
+
+
+def _download(most: int, url, output_file, store) -> None:
+    with AtMost(io.FileIO(output_file, "w")) as file:
+        file.most = most
+        pooch.HTTPDownloader(progressbar=True)(url, file, store)

@@ -1,0 +1,17 @@
+"""What a person meets: a notebook, a run, a page, the explorer."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["plotting"],
+    submod_attrs={
+        "exercises": ["check_answer"],
+        "explorer.explorer": ["explore"],
+        "report": ["read_metrics", "write_report"],
+        "results": ["Results"],
+        "runner": ["NotebookError", "check_parameters", "find_notebooks", "run_notebooks"],
+        "settings": ["PRESETS", "read_settings"],
+        "tables": ["text", "text_table"],
+    },
+)

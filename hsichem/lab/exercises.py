@@ -3,7 +3,9 @@
 import math
 
 
-def check(answer, expected: float | None, unit="", mistakes: dict | None = None, tolerance: float = 0.02) -> None:
+def check_answer(
+    answer, expected: float | None, unit="", mistakes: dict | None = None, tolerance: float = 0.02
+) -> None:
     """Say whether a number is within `tolerance` (relative) of `expected`, and if not, what is wrong.
 
     mistakes: wrong answer -> what was probably done to get it. None as answer means: not answered yet. None as expected

@@ -6,8 +6,8 @@ import shlex
 from html import escape
 from pathlib import Path
 
+from hsichem import datasets
 from hsichem._base import InputError, replacing
-from hsichem.datasets import store as data
 from hsichem.lab.results import Results
 from hsichem.lab.runner import failed_path, find_notebooks
 from hsichem.lab.tables import COLUMNS, TABLES, cell, drop_unknown, head_to_head, legend, text, text_table, truth_known
@@ -163,7 +163,7 @@ def _claims(metrics):
 
 
 def _dataset(name):
-    entry = data.read_manifest().get(name)
+    entry = datasets.read_manifest().get(name)
     if entry is None:
         return "<h2>Data</h2>" + _missing("Licence and citation", f"The manifest has no data set {name!r}.")
     rows = [[key, _setting(entry[key])] for key in ("title", "licence", "citation")]

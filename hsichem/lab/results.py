@@ -52,6 +52,11 @@ class Results:
         with replacing(self._maps_of(method) / f"{sample}.npy") as part, open(part, "wb") as file:
             np.save(file, values.astype(np.float32))
 
+    def save_figure(self, name: str, figure) -> None:
+        """Keep a matplotlib Figure as a PNG file in the folder."""
+        with replacing(self.folder / name) as part:
+            figure.savefig(part, format="png", bbox_inches="tight")
+
     def maps(self, method: str) -> dict:
         """Sample id -> map of a method, empty when there is none yet."""
         files = sorted(self._maps_of(method).glob("*.npy"))

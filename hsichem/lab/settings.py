@@ -58,7 +58,7 @@ def check_value(name: str, value) -> None:
         raise InputError(f"parameter {name} is {short(value)} ({type(value).__name__}); expected {expected}.")
 
 
-def check(namespace: dict, *names: str) -> SimpleNamespace:
+def read_settings(namespace: dict, *names: str) -> SimpleNamespace:
     """The notebook's parameters `names`, checked, with the preset's values where they are None.
 
     namespace: the notebook's globals(). Beside `names`, the result has every value of the preset, `folder` (created)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.io import netcdf_file
 
 from hsichem._base import InputError, to_float
-from hsichem.cubes.cube import Cube
+from hsichem.cubes import Cube
 from hsichem.loaders import envi
 from hsichem.loaders import white_dark as capture
 from hsichem.loaders.envi_header import LONGEST, in_order, to_nm
@@ -52,7 +52,7 @@ def _read_folder(path: Path) -> Cube:
     suffixes = {file.suffix.lower() for file in capture.listed(folder)}
     if ".nc" not in suffixes or ".hdr" in suffixes:
         return envi.read_capture(path)
-    paths = capture.find(path, ".nc")
+    paths = capture.find_frames(path, ".nc")
     return capture.calibrate({kind: _read_netcdf(file) for kind, file in paths.items()}, paths)
 
 

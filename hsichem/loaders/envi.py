@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hsichem._base import InputError, replacing, short, to_float
-from hsichem.cubes.cube import Cube
+from hsichem.cubes import Cube
 from hsichem.loaders import white_dark as capture
 from hsichem.loaders.envi_header import DTYPES, good_bands, number, per_band, read_header
 from hsichem.loaders.scaling import to_cube
@@ -76,7 +76,7 @@ def read_capture(path) -> Cube:
     warning; a reference whose header has no wavelengths has those of the scene.
     Raises InputError for a missing reference, one of another size, or white that is not above dark.
     """
-    paths = capture.find(path, ".hdr")
+    paths = capture.find_frames(path, ".hdr")
     scene, header = _read(paths["scene"])
     frames, headers = {"scene": scene}, {"scene": header}
     for kind in paths.keys() - {"scene"}:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from hsichem._base import InputError
-from hsichem.cubes.cube import Cube
+from hsichem.cubes import Cube
 
 BLOCK = 2**19  # values at a time, few enough for the processor's cache
 LINE = 64  # bytes of it that are fetched at once

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from hsichem._base import InputError, short, to_float
-from hsichem.cubes.cube import Cube
+from hsichem.cubes import Cube
 from hsichem.loaders.envi_header import parse
 
 # Specim: WHITEREF_x, DARKREF_x, and the IQ's WHITEDARKREF_x, a dark frame at the white's integration time.
@@ -23,7 +23,7 @@ LIGHT = {"dark": "scene", "white dark": "white"}  # the file that can end with d
 TIMES = re.compile(r"tint\d?|shutter|(integration|exposure)[ _]?(time)?( ?[([].*[])])?")
 
 
-def find(path, suffix: str) -> dict[str, Path]:
+def find_frames(path, suffix: str) -> dict[str, Path]:
     """scene, white and dark -> file, and `white dark` if there is one.
 
     path: a folder, which may hold them in a subfolder `capture`, or one scene of several in it, for which references
@@ -72,8 +72,9 @@ def listed(folder: Path) -> list[Path]:
 def calibrate(frames: dict[str, Cube], paths: dict[str, Path], factor: float = 1.0) -> Cube:
     """Reflectance = factor * (scene - dark) / (white - dark), per column and band, into the scene's own array.
 
-    frames: as found by find, all with the same columns and bands; the references' lines are averaged. `white dark`
-    is the white's dark frame, else `dark` serves both. factor: integration time of the white over that of the scene.
+    frames: as find_frames names them, all with the same columns and bands; the references' lines are averaged.
+    `white dark` is the white's dark frame, else `dark` serves both. factor: integration time of the white over that of
+    the scene.
     Raises InputError for a reference of another size, with ignored pixels, or white that is not above dark.
     """
     scene, mean = frames["scene"], {}

@@ -1,0 +1,30 @@
+"""How good is a map, with and without the truth; what else can be made of it."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "claims": ["claims_table"],
+        "filters": ["components_by_nugget", "median_filtered"],
+        "intervals": [
+            "bootstrap_interval",
+            "cv_plus",
+            "pixel_rmse_against",
+            "rmsep_against",
+            "rmsep_interval",
+            "spread_calibration",
+        ],
+        "metrics": ["average_metrics", "edge_width", "judge", "map_metrics", "mean_metrics"],
+        "nulls": ["null_maps"],
+        "variogram": [
+            "MODELS",
+            "Variogram",
+            "fit_variogram",
+            "masked_values",
+            "pooled_variogram",
+            "semivariogram",
+            "variogram_interval",
+        ],
+    },
+)

@@ -1,16 +1,12 @@
 """What a network has to beat: cheap remedies for the noise of a linear map. None of them sees a test image."""
 
-import dataclasses
 import warnings
 
 import numpy as np
 
 from hsichem._base import InputError
-from hsichem.cubes.cube import Cube
-from hsichem.cubes.preprocess import make_pipeline
-from hsichem.maps.metrics import pooled_variogram
-from hsichem.maps.spatial import fit_variogram, masked_values
-from hsichem.pls.model import fit_pls
+from hsichem.maps.variogram import fit_variogram, masked_values, pooled_variogram
+from hsichem.pls import fit_pls
 
 
 def components_by_nugget(spectra, y, cubes, groups=None, max_components=20, preprocessing=None, seed=0):
@@ -33,35 +29,6 @@ def components_by_nugget(spectra, y, cubes, groups=None, max_components=20, prep
             warnings.simplefilter("ignore")
             nuggets.append(fit_variogram(*points, "spherical").nugget)
     return 1 + int(np.argmin(cv.rmsecv**2 + nuggets)), np.array(nuggets)
-
-
-def fit_ridge(spectra, y, folds, preprocessing=None):
-    """Ridge regression on mean spectra: a function from spectra (n, bands) to predictions (n,), for `per_pixel`.
-
-    spectra (n, bands), y (n,); folds (n,): held out one after the other to choose the penalty, from 1e-9 to 1 of the
-    total variance of the spectra. preprocessing: as for `fit_pls`.
-    """
-    from sklearn.linear_model import RidgeCV
-    from sklearn.model_selection import LeaveOneGroupOut
-
-    pipeline = make_pipeline(preprocessing)
-    seen = pipeline.fit_transform(np.asarray(spectra, dtype=np.float64))
-    penalties = np.geomspace(1e-9, 1, 37) * np.sum((seen - seen.mean(axis=0)) ** 2)
-    held_out = list(LeaveOneGroupOut().split(seen, groups=folds))
-    model = RidgeCV(penalties, cv=held_out, scoring="neg_mean_squared_error").fit(seen, y)
-    return lambda pixels: model.predict(pipeline.transform(np.asarray(pixels, dtype=np.float64)))
-
-
-def binned(cube: Cube) -> Cube:
-    """Means of 2 x 2 pixels: (rows // 2, cols // 2, bands), twice the pitch. A coarse pixel is in the mask only when
-    all four of its pixels are."""
-    rows, cols = (side // 2 for side in cube.foreground.shape)
-
-    def blocks(array):
-        return array[: 2 * rows, : 2 * cols].reshape(rows, 2, cols, 2, -1)
-
-    values, mask = blocks(cube.values).mean(axis=(1, 3)), blocks(cube.foreground).all(axis=(1, 3))[:, :, 0]
-    return dataclasses.replace(cube, values=values, mask=mask, pitch_mm=cube.pitch_mm and 2 * cube.pitch_mm)
 
 
 def median_filtered(map, mask, side: int) -> np.ndarray:

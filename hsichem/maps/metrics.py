@@ -7,7 +7,7 @@ from scipy import ndimage, optimize, stats
 
 from hsichem._base import InputError
 from hsichem.maps.intervals import bootstrap_interval, rmsep_interval
-from hsichem.maps.spatial import masked_values, semivariogram
+from hsichem.maps.variogram import masked_values
 
 EXTREMES = {"low": np.min, "high": np.max}  # over all images; all other figures are averaged
 # What a figure can be at all; the others have no upper end, and 0 as their lower.
@@ -50,7 +50,7 @@ def map_metrics(prediction, truth, mask, bounds=(0, 100)) -> dict:
     Returns outside_share (0-1 of the pixels beyond bounds), low and high; with a truth also pixel_rmse, correlation,
     slope (of predicted on true, 1 = full contrast) and sd_ratio (predicted / true).
     Without a truth (None) only the first three can be known. What has no value (a constant map) is None, as in JSON.
-    Raises InputError as `hsichem.maps.spatial.masked_values` does.
+    Raises InputError as `hsichem.maps.variogram.masked_values` does.
     """
     p = masked_values(prediction, mask)
     outside = (p < bounds[0]) | (p > bounds[1])
@@ -80,21 +80,6 @@ def average_metrics(samples: list[dict]) -> dict:
         combine = EXTREMES.get(key, np.mean)
         average[key] = float(combine(values)) if values else None
     return average
-
-
-def pooled_variogram(maps: dict, masks: dict, max_lag: int, direction=None, estimator="classical"):
-    """Lags, gamma and pairs of all pairs within each of the images, lags at the mean distance of their pairs.
-
-    maps, masks: {sample id: (rows, cols)}; max_lag in pixels, direction and estimator as of
-    `hsichem.maps.spatial.semivariogram`. What the robust one averages is pooled: mean roots, not their fourth powers.
-    """
-    each = np.array([semivariogram(maps[name], masks[name], max_lag, direction, estimator, True) for name in maps])
-    pairs = each[:, 2].sum(axis=0)
-    if estimator == "robust":
-        each[:, 1] **= 0.25
-    sums = (np.nan_to_num(each[:, :2]) * each[:, 2:]).sum(axis=0)  # (2, lags), a lag without pairs is no part
-    lags, gamma = np.divide(sums, pairs, out=np.full(sums.shape, np.nan), where=pairs > 0)
-    return lags, gamma**4 if estimator == "robust" else gamma, pairs
 
 
 def edge_width(prediction, truth, mask, pitch=1.0) -> float | None:

@@ -45,11 +45,12 @@ class Choice:
         for name, curve in sorted(self.curves.items(), key=lambda item: item[1].loss.min()):
             within = np.flatnonzero(curve.loss <= self.limit)
             fewest = str(within[0] + 1) if len(within) else "none"
-            lines.append(f"{called(name):22}{self._at(name, curve.best)[0]:13.3f}{curve.best:6}{fewest:>25}")
+            error, _ = self._at(name, curve.best)
+            lines.append(f"{preprocessing_name(name):22}{error:13.3f}{curve.best:6}{fewest:>25}")
         return "\n".join(lines) + (
-            f"\nThe lowest error, {best:.3f} ± {error_of_best:.3f}, is that of {called(self.lowest[0])} with "
-            f"{self.lowest[1]} components.\nWithin one standard error of it, the fewest components are "
-            f"{self.n_components}, with {called(self.preprocessing)} ({chosen:.3f})."
+            f"\nThe lowest error, {best:.3f} ± {error_of_best:.3f}, is that of {preprocessing_name(self.lowest[0])} "
+            f"with {self.lowest[1]} components.\nWithin one standard error of it, the fewest components are "
+            f"{self.n_components}, with {preprocessing_name(self.preprocessing)} ({chosen:.3f})."
         )
 
     def _at(self, name, count) -> tuple[float, float]:
@@ -59,12 +60,12 @@ class Choice:
         return root, curve.loss_error[count - 1] / (2 * root)
 
 
-def called(preprocessing: str | None) -> str:
+def preprocessing_name(preprocessing: str | None) -> str:
     """The name of a preprocessing for readers: None is "reflectance"."""
     return preprocessing or "reflectance"
 
 
-def choose(
+def choose_pls(
     mean_spectra, y, groups=None, candidates=CANDIDATES, max_components: int = 20, repeats: int = 5, seed: int = 0
 ) -> Choice:
     """Preprocessing and component count by repeated grouped cross-validation.

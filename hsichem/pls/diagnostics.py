@@ -3,10 +3,8 @@
 import numpy as np
 
 from hsichem._base import InputError
-from hsichem.cubes.cube import Cube
-from hsichem.cubes.preprocess import REFLECTANCE_FLOOR, absorbance
-from hsichem.pls.mapping import per_pixel
-from hsichem.pls.model import PLSModel, checked, deal_folds, fit_without
+from hsichem.cubes import REFLECTANCE_FLOOR, Cube, absorbance
+from hsichem.pls.model import PLSModel, checked, deal_folds, fit_without, per_pixel
 
 
 def vip(model: PLSModel) -> np.ndarray:
@@ -41,7 +39,7 @@ def t2_and_q_maps(model: PLSModel, cube: Cube) -> tuple[np.ndarray, np.ndarray]:
     return maps[:, :, 0], maps[:, :, 1]
 
 
-def limits(model: PLSModel, spectra, y, groups=None, level=0.95, seed=0) -> tuple[float, float]:
+def t2_and_q_limits(model: PLSModel, spectra, y, groups=None, level=0.95, seed=0) -> tuple[float, float]:
     """T2 and Q that a new spectrum of the calibration's kind exceeds with probability 1 - level, each.
 
     spectra (n, bands), y, groups and seed: those that the model was fitted on. Both statistics are computed for samples

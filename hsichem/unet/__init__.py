@@ -1,0 +1,22 @@
+"""The network, its loss, its training, its prediction."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "loss": ["PUBLISHED_WEIGHTS", "TERMS", "map_losses"],
+        "network": ["ChemicalUNet", "Ensemble", "PixelNetwork"],
+        "predict": ["predict_map"],
+        "train": [
+            "DivergedError",
+            "TrainConfig",
+            "TrainingImage",
+            "build_network",
+            "config_from",
+            "train_fold",
+            "train_folds",
+        ],
+        "weights": ["load_published"],
+    },
+)

@@ -1,25 +1,18 @@
-"""The network: a spectral stem and a U-Net, with the published layout, names and sizes.
+"""The networks: a spectral stem and a U-Net of the published layout, names and sizes; and one that sees single pixels.
 
 Source: Engstrøm et al. 2025, doi 10.1002/cem.70041; Ronneberger et al. 2015, arXiv 1505.04597. Two steps are
 computed in a cheaper order with the same result (see Stem and Up); tests hold them against the naive order.
 """
 
-import re
 from collections import OrderedDict
-from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from hsichem._base import InputError
-from hsichem.unet.predict import predict_map
-from hsichem.unet.weights import WEIGHT_FILES, check_names, from_hub, read_weights
-
-__all__ = ["ChemicalUNet", "Ensemble", "load_published", "predict_map"]
 
 KERNEL_BANDS = 7  # of the stem
-TRAINED_NM = (750, 1015)  # wavelengths of the published training images
 
 
 class Stem(nn.Module):
@@ -184,6 +177,32 @@ class ChemicalUNet(nn.Module):
         return 100 * torch.sigmoid(x) if self.bounded else x
 
 
+class PixelNetwork(nn.Module):
+    """(B, bands, H, W) -> (B, 1, H/2, W/2): the U-Net's stem, then 1x1 convolutions.
+
+    A map pixel depends on its own 2 x 2 image pixels and on nothing else, so what it knows stands in their spectra.
+    It is trained and predicts as ChemicalUNet does; the hidden layers have 4 * width channels.
+    """
+
+    depth, margin, trained_nm = 0, 0, None  # no pooling, no border, no published training
+
+    def __init__(self, bands: int, width: int):
+        super().__init__()
+        self.bands = bands
+        layers = [Stem()]
+        for inputs, outputs in ((bands - KERNEL_BANDS + 1, 4 * width), (4 * width, 4 * width)):
+            layers += [nn.Conv2d(inputs, outputs, 1), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(4 * width, 1, 1))
+        initialise(self)
+
+    def fitting_size(self, side: int) -> int:
+        """The smallest side of a map, at least `side`: any will do."""
+        return side
+
+    def forward(self, x):
+        return self.layers(x)
+
+
 class Ensemble(nn.Module):
     """The mean map of several networks of one shape, e.g. one per fold."""
 
@@ -196,34 +215,3 @@ class Ensemble(nn.Module):
 
     def forward(self, x):
         return torch.stack([member(x) for member in self.members]).mean(dim=0)
-
-
-def load_published(path):
-    """Weights under the published names -> ChemicalUNet in eval mode, or an Ensemble for a folder of files.
-
-    path: a .safetensors file, a .pt file (read with weights_only=True: pickled objects are refused), a folder of them,
-    or a hub repository as "Sm00thix/unet_chemical_map" (extra `hub`). Bands, width and depth are read from the shapes;
-    padding is "valid", as published. predict_map warns of cubes beyond the wavelengths it was trained on.
-    Raises InputError on a file that is neither, holds other names or shapes, or an empty folder.
-    """
-    if re.fullmatch(r"[\w-]+/[\w.-]+", str(path)) and not Path(path).exists():
-        path = from_hub(str(path))
-    path = Path(path)
-    if path.is_dir():
-        files = sorted(f for f in path.iterdir() if f.suffix in WEIGHT_FILES)
-        if not files:
-            raise InputError(f"{path} holds no .safetensors or .pt file; expected one file per network.")
-        return Ensemble([load_published(f) for f in files]).eval()
-    state = read_weights(path)
-    try:
-        width, channels = state["models.1.first_convs.0.weight"].shape[:2]
-    except (KeyError, ValueError):
-        raise InputError(
-            f"{path} has no first layer models.1.first_convs.0.weight; it holds {sorted(state)[:3]}..."
-        ) from None
-    depth = sum(name.startswith("models.1.contraction") and name.endswith("0.weight") for name in state)
-    model = ChemicalUNet(channels + KERNEL_BANDS - 1, width, max(depth, 1))
-    check_names(path, model, state)
-    model.load_state_dict(state)
-    model.trained_nm = TRAINED_NM if model.bands == 62 else None  # other band counts are not the published training
-    return model.eval()

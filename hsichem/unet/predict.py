@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from hsichem._base import InputError
-from hsichem.cubes.cube import Cube
+from hsichem.cubes import Cube
 
 
 def mirrored(start: int, stop: int, size: int) -> np.ndarray:

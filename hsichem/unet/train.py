@@ -20,11 +20,9 @@ from safetensors.torch import save
 from tqdm import tqdm
 
 from hsichem._base import locked, replacing
-from hsichem.cubes.cube import Cube
-from hsichem.cubes.preprocess import halve
+from hsichem.cubes import Cube, whole_blocks
 from hsichem.unet.loss import PUBLISHED_WEIGHTS, TERMS, map_losses
-from hsichem.unet.network import ChemicalUNet, Ensemble
-from hsichem.unet.pixelnet import PixelNetwork
+from hsichem.unet.network import ChemicalUNet, Ensemble, PixelNetwork
 from hsichem.unet.predict import mirrored, windows
 from hsichem.unet.weights import check_names, read_weights
 
@@ -80,7 +78,7 @@ class TrainingImage:
     @classmethod
     def from_cube(cls, model, cube: Cube, reference: float):
         """Mirror a cube to a size the network can take; mirrored pixels stay out of the mask."""
-        _, mask = halve(cube.foreground, cube.foreground)
+        mask = whole_blocks(cube.foreground)
         (_, rows, r0, r1), (_, cols, c0, c1) = (next(windows(model, side, None)) for side in mask.shape)
         seen = np.ix_(mirrored(2 * r0, 2 * r1, cube.values.shape[0]), mirrored(2 * c0, 2 * c1, cube.values.shape[1]))
         size = [model.fitting_size(side) for side in (rows, cols)]
@@ -112,7 +110,7 @@ class Schedule:
         return "drop" if self.waited % self.config.patience == 0 else "wait"
 
 
-def build(config: TrainConfig, bands: int, fold: int) -> ChemicalUNet | PixelNetwork:
+def build_network(config: TrainConfig, bands: int, fold: int) -> ChemicalUNet | PixelNetwork:
     """The untrained network of a fold, its initial weights decided by the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1000 * config.seed + fold)
@@ -147,7 +145,7 @@ def train_fold(images, folds, fold: int, config: TrainConfig, folder, on_epoch=N
     """
     folder = Path(folder)
     finished, checkpoint = folder / f"fold{fold}.safetensors", folder / f"fold{fold}.checkpoint.pt"
-    model = build(config, images[0].x.shape[1], fold)
+    model = build_network(config, images[0].x.shape[1], fold)
     if finished.exists():
         state = read_weights(finished)
         check_names(finished, model, state)
@@ -227,7 +225,7 @@ def train_folds(cubes, references, folds, config: TrainConfig, folder, on_epoch=
         f"{cube.name} {cube.values.shape} {value} {fold}"
         for cube, value, fold in zip(cubes, references, folds, strict=True)
     ]
-    model = build(config, cubes[0].values.shape[2], 1)
+    model = build_network(config, cubes[0].values.shape[2], 1)
     images = [TrainingImage.from_cube(model, cube, value) for cube, value in zip(cubes, references, strict=True)]
     own = Path(folder) / config.fingerprint(*data)
     chosen = sorted(set(folds)) if only is None else [only]

@@ -1,11 +1,14 @@
 """Weights from outside: plain tables of tensors, from a file or from the hub, with every surprise named."""
 
+import re
 from pathlib import Path
 
 import torch
 
 from hsichem._base import InputError
+from hsichem.unet.network import KERNEL_BANDS, ChemicalUNet, Ensemble
 
+TRAINED_NM = (750, 1015)  # wavelengths of the published training images
 WEIGHT_FILES = (".safetensors", ".pt", ".pth")
 
 
@@ -47,3 +50,34 @@ def check_names(path, model, state):
     wrong += [f"{name}: not expected" for name in have if name not in want]
     if wrong:
         raise InputError(f"{path} does not fit the network in {len(wrong)} tensors: {'; '.join(wrong[:5])}.")
+
+
+def load_published(path):
+    """Weights under the published names -> ChemicalUNet in eval mode, or an Ensemble for a folder of files.
+
+    path: a .safetensors file, a .pt file (read with weights_only=True: pickled objects are refused), a folder of them,
+    or a hub repository as "Sm00thix/unet_chemical_map" (extra `hub`). Bands, width and depth are read from the shapes;
+    padding is "valid", as published. predict_map warns of cubes beyond the wavelengths it was trained on.
+    Raises InputError on a file that is neither, holds other names or shapes, or an empty folder.
+    """
+    if re.fullmatch(r"[\w-]+/[\w.-]+", str(path)) and not Path(path).exists():
+        path = from_hub(str(path))
+    path = Path(path)
+    if path.is_dir():
+        files = sorted(f for f in path.iterdir() if f.suffix in WEIGHT_FILES)
+        if not files:
+            raise InputError(f"{path} holds no .safetensors or .pt file; expected one file per network.")
+        return Ensemble([load_published(f) for f in files]).eval()
+    state = read_weights(path)
+    try:
+        width, channels = state["models.1.first_convs.0.weight"].shape[:2]
+    except (KeyError, ValueError):
+        raise InputError(
+            f"{path} has no first layer models.1.first_convs.0.weight; it holds {sorted(state)[:3]}..."
+        ) from None
+    depth = sum(name.startswith("models.1.contraction") and name.endswith("0.weight") for name in state)
+    model = ChemicalUNet(channels + KERNEL_BANDS - 1, width, max(depth, 1))
+    check_names(path, model, state)
+    model.load_state_dict(state)
+    model.trained_nm = TRAINED_NM if model.bands == 62 else None  # other band counts are not the published training
+    return model.eval()

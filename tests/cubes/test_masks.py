@@ -5,7 +5,7 @@ import pytest
 from matplotlib.path import Path as Outline
 
 from hsichem import Cube, InputError
-from hsichem.cubes.masks import foreground_mask, kinds, polygon_mask, saturated
+from hsichem.cubes.masks import foreground_mask, pixel_kinds, polygon_mask, saturated
 
 ROWS, COLS = np.mgrid[:60, :50]
 DISC = (ROWS - 30) ** 2 + (COLS - 25) ** 2 < 18**2
@@ -103,11 +103,11 @@ def test_each_pixel_is_of_one_kind():
     values[2, 2] += 0.4  # and one beside it
     counts = np.uint16(values * 1000)
     counts[30, 25, 0] = 4095
-    found = kinds(Cube(values, NM, DISC), counts)
+    found = pixel_kinds(Cube(values, NM, DISC), counts)
     assert (sum(mask.astype(int) for mask in found.values()) == 1).all()
     assert np.argwhere(found["saturated"]).tolist() == [[30, 25]]
     assert found["specular"][28:30, 20].all() and found["specular"].sum() <= 3
     np.testing.assert_array_equal(found["background"], ~DISC)
-    assert not kinds(Cube(values, NM, DISC))["saturated"].any()
+    assert not pixel_kinds(Cube(values, NM, DISC))["saturated"].any()
     with pytest.raises(InputError, match="mask is empty"):
-        kinds(Cube(values, NM, DISC & False))
+        pixel_kinds(Cube(values, NM, DISC & False))

@@ -5,17 +5,8 @@ import pytest
 from scipy.signal import savgol_filter
 
 from hsichem import Cube, InputError
-from hsichem.cubes.preprocess import (
-    absorbance,
-    autoscale,
-    crop_and_bin,
-    foreground_mask,
-    halve,
-    make_pipeline,
-    otsu_threshold,
-    published_input,
-    smooth,
-)
+from hsichem.cubes.masks import foreground_mask, otsu_threshold
+from hsichem.cubes.preprocess import absorbance, autoscale, crop_and_bin, make_pipeline, published_input, smooth
 
 
 def test_the_published_crop_and_bin_leaves_62_bands():
@@ -114,18 +105,6 @@ def test_smoothing_divides_white_noise_as_it_should():
     noise = np.random.default_rng(4).normal(size=(200, 200, 1))
     smoothed = smooth(Cube(noise, [1.0]), sigma=2).values[20:-20, 20:-20]
     assert smoothed.std() == pytest.approx(1 / (2 * np.sqrt(np.pi) * 2), rel=0.1)
-
-
-def test_halving_is_the_mean_of_four_and_all_of_four():
-    values = np.arange(35.0).reshape(5, 7)
-    mask = np.ones((5, 7), bool)
-    mask[3, 2] = False
-    half, half_mask = halve(values, mask)
-    assert half.shape == (2, 3)
-    assert half[1, 1] == values[2:4, 2:4].mean()
-    assert half_mask.tolist() == [[True, True, True], [True, False, True]]
-    unknown, same = halve(None, mask)
-    assert unknown is None and (same == half_mask).all()
 
 
 def test_autoscaling_uses_the_calibration_images_alone():

@@ -1,61 +1,16 @@
 """A folder of tiny captures, sound and with planted faults, each of which must be named."""
 
-import csv
 import shutil
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from helpers.captures import NM, SAMPLE, change, make_capture, make_folder, table_of, write_table
 
 from hsichem import InputError
 from hsichem.cli import main
 from hsichem.datasets.check import check_folder
-from hsichem.loaders import envi
-
-NM = np.linspace(700, 1000, 6)
-ROWS, COLS = np.mgrid[:24, :20]
-SAMPLE = (abs(ROWS - 11.5) < 8) & (abs(COLS - 9.5) < 7)
-
-
-def make_capture(folder, name, seed=0, light=1.0, nm=NM):
-    """A bright slab on a dark belt, with noise, as Specim's folder with white and dark frames, 12 bits."""
-    rng = np.random.default_rng(seed)
-    level = light * np.linspace(2000, 1000, len(nm))
-
-    def expose(reflectance):
-        counts = 100 + level * reflectance + rng.normal(0, 5, (*reflectance.shape[:2], len(nm)))
-        return np.clip(counts.round(), 0, 4095).astype(np.uint16)
-
-    frames = {"": np.where(SAMPLE, 0.5, 0.05)[:, :, None], "WHITEREF_": np.ones((10, 20, 1))}
-    for prefix, reflectance in (frames | {"DARKREF_": np.zeros((10, 20, 1))}).items():
-        envi.write_cube(folder / name / "capture" / f"{prefix}{name}.hdr", expose(reflectance), nm)
-
-
-def make_folder(folder, samples=20, heading="fat (% w/w)"):
-    """Captures c01, c02, ... of animals in pairs, and their table without splits."""
-    rows = [(f"c{k + 1:02d}", f"pig{k // 2}", f"{20 + 2.5 * k:.1f}") for k in range(samples)]
-    for k, (name, *_) in enumerate(rows):
-        make_capture(folder, name, k)
-    write_table(folder, [("id", "animal", heading), *rows])
-    return folder
-
-
-def write_table(folder, rows):
-    with open(folder / "references.csv", "w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
-
-
-def table_of(folder):
-    with open(folder / "references.csv", newline="", encoding="utf-8") as file:
-        return list(csv.reader(file))
-
-
-def change(header_path, edit):
-    """Rewrite an image after edit(counts)."""
-    counts, _ = envi.read_counts(header_path)
-    counts = np.array(counts)
-    edit(counts)
-    envi.write_cube(header_path, counts, NM)
+from hsichem.loaders import write_cube
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +125,7 @@ def test_faults_of_the_images(folder):
     make_capture(folder, "c03", nm=np.linspace(700, 950, 6))
     only_problem(folder, "c03: 6 bands of 700.0 to 950.0 nm, most others have 6 of 700.0 to 1000.0 nm")
     shutil.rmtree(folder / "c03")
-    envi.write_cube(folder / "c03.hdr", np.random.default_rng(0).uniform(800, 900, (24, 20, 6)).astype("f4"), NM)
+    write_cube(folder / "c03.hdr", np.random.default_rng(0).uniform(800, 900, (24, 20, 6)).astype("f4"), NM)
     only_problem(folder, "c03: half of its values are above 8", "no reflectance", mask="none")
     make_capture(folder, "c03")
     only_problem(folder, "c03: two images, c03 and c03.hdr")
@@ -183,7 +138,9 @@ def test_faults_of_the_images(folder):
     (folder / "masks").mkdir()
     np.save(folder / "masks" / "c03.npy", SAMPLE[:-1])
     only_problem(folder, "c03.npy: the mask has (23, 20) pixels")
-    np.save(folder / "masks" / "c03.npy", (ROWS == 3) & (COLS == 3))
+    one_pixel = np.zeros(SAMPLE.shape, bool)
+    one_pixel[3, 3] = True
+    np.save(folder / "masks" / "c03.npy", one_pixel)
     only_problem(folder, "c03: its mask covers 0.2%")
 
 

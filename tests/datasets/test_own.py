@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from datasets.test_check import NM, SAMPLE, make_folder, table_of, write_table
+from helpers.captures import NM, SAMPLE, make_folder, table_of, write_table
 from scipy.io import savemat
 
 from hsichem import InputError, cli
@@ -18,7 +18,7 @@ from hsichem.datasets import store as data
 from hsichem.lab.report import write_report
 from hsichem.lab.results import Results
 from hsichem.lab.runner import find_notebooks, run_notebooks
-from hsichem.loaders import envi
+from hsichem.loaders import write_cube
 
 CHAIN = ("01_preprocessing", "02_pls_maps", "03_unet_training", "04_spatial_variance", "05_map_explorer")
 
@@ -74,7 +74,7 @@ def make_unlike(folder):
         values = np.where(mask[:, :, None], share * pure[0] + (1 - share) * pure[1], 0) + rng.normal(
             0, 0.03, (*mask.shape, 37)
         )
-        envi.write_cube(folder / f"s{k}.hdr", values.astype(np.float32), nm)
+        write_cube(folder / f"s{k}.hdr", values.astype(np.float32), nm)
         rows.append([f"s{k}", f"lot{k // 2}", k // 2 % 3, f"{100 * share[mask].mean():.2f}", 5])
     write_table(folder, [["id", "group", "split", "dry matter (% of fresh matter)", "age (d)"], *rows])
 
@@ -167,7 +167,7 @@ def test_images_of_any_format_masks_and_truths(folder):
     values = np.random.default_rng(0).uniform(0.1, 0.9, (24, 20, 6)).astype(np.float32)
     for name in ("c01", "c02"):
         shutil.rmtree(folder / name)
-    envi.write_cube(folder / "c01.hdr", values, NM)
+    write_cube(folder / "c01.hdr", values, NM)
     (folder / "c01.hdr").rename(folder / "c01.raw.hdr")
     savemat(folder / "c02.mat", {"cube": values, "wavelength": NM})
     (folder / "masks").mkdir()

@@ -7,7 +7,7 @@ from scipy.io import loadmat
 from hsichem import Cube, InputError
 from hsichem.datasets import samples
 from hsichem.datasets import store as data
-from hsichem.loaders import envi
+from hsichem.loaders import write_cube
 
 UNITS = {"fat": "%", "water": "%"}
 
@@ -21,7 +21,7 @@ def test_samples_from_a_table(tmp_path):
     write_table(tmp_path, "id,split,animal,fat,water\nb1,0,pig7,30.5,50\nb2,3,pig8,40,45\n")
     values = np.random.default_rng(1).random((4, 6, 3)).astype(np.float32)
     (tmp_path / "b1").mkdir()
-    envi.write_cube(tmp_path / "b1" / "b1.hdr", values, [900, 950, 1000])
+    write_cube(tmp_path / "b1" / "b1.hdr", values, [900, 950, 1000])
     (tmp_path / "truth").mkdir()
     np.save(tmp_path / "truth" / "b1.npy", values[:, :, 0])
     first, second = samples.LAYOUTS["cubes"](tmp_path, UNITS)
@@ -39,7 +39,7 @@ def test_a_capture_comes_calibrated_and_masked(tmp_path):
     raw = np.full((20, 20, 3), 200)
     raw[3:17, 3:17] = 1600
     for name, values in {"b1": raw, "WHITEREF_b1": np.full((2, 20, 3), 2100), "DARKREF_b1": raw[:2] * 0 + 100}.items():
-        envi.write_cube(capture / f"{name}.hdr", values.astype("u2"), [900, 950, 1000])
+        write_cube(capture / f"{name}.hdr", values.astype("u2"), [900, 950, 1000])
     (sample,) = samples.LAYOUTS["captures"](tmp_path, UNITS)
     cube = sample.load()
     np.testing.assert_allclose(cube.values, (raw - 100) / 2000, rtol=1e-6)

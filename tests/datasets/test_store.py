@@ -9,7 +9,7 @@ import pytest
 
 from hsichem import InputError
 from hsichem.datasets import store as data
-from hsichem.loaders import envi
+from hsichem.loaders import write_cube
 
 TABLE = b"id,split,group,fat\ns1,0,a,10\ns2,1,b,20\n"
 
@@ -29,7 +29,7 @@ def write_toy(folder, knobs, seed):
     (folder / "truth").mkdir()
     for number, name in enumerate(["s1", "s2"]):
         (folder / name).mkdir()
-        envi.write_cube(folder / name / f"{name}.hdr", np.full((4, 5, 3), seed + number, "f4"), [900, 950, 1000])
+        write_cube(folder / name / f"{name}.hdr", np.full((4, 5, 3), seed + number, "f4"), [900, 950, 1000])
         np.save(folder / "truth" / f"{name}.npy", np.full((4, 5), knobs["fat"], "f4"))
     (folder / "references.csv").write_bytes(TABLE)
 
@@ -234,7 +234,7 @@ def test_the_colour_scale_fits_the_references(toy, highest, top):
     images = data.open_dataset("made")
     images.samples[1].references["fat"] = highest
     images.samples[0].references["fat"] = 0.1
-    assert images.limits == (0, top)
+    assert images.colour_limits == (0, top)
 
 
 def test_describe_says_what_one_must_know(toy):

@@ -19,18 +19,15 @@ from PIL import Image
 from safetensors.torch import save_file
 from scipy.io import savemat
 
-from hsichem import Cube
+from hsichem import Cube, datasets
 from hsichem._base import locked
-from hsichem.datasets import store as data
-from hsichem.datasets.download import fetch_file
 from hsichem.datasets.makers import phantom
+from hsichem.datasets.store import fetch_file
 from hsichem.lab import runner as rerun
 from hsichem.lab.results import Results
-from hsichem.loaders import envi
-from hsichem.loaders.any_file import read_any
-from hsichem.loaders.mask_file import read_mask
-from hsichem.pls import model as pls
-from hsichem.unet.network import load_published
+from hsichem.loaders import read_any, read_capture, read_cube, read_mask
+from hsichem.pls import fit_pls
+from hsichem.unet import load_published
 
 NM = "{900, 950, 1000}"
 HEADER = {"samples": 4, "lines": 3, "bands": 3, "header offset": 0, "data type": 12, "interleave": "bil"}
@@ -70,7 +67,7 @@ def write_image(folder, name="x", stored=None, size=72, **changed):
 def image(**changed):
     def prepare(folder):
         path = write_image(folder, **changed)
-        return lambda: envi.read_cube(path)
+        return lambda: read_cube(path)
 
     return prepare
 
@@ -78,7 +75,7 @@ def image(**changed):
 def header_text(content):
     def prepare(folder):
         (folder / "x.hdr").write_bytes(content)
-        return lambda: envi.read_cube(folder / "x.hdr")
+        return lambda: read_cube(folder / "x.hdr")
 
     return prepare
 
@@ -99,7 +96,7 @@ def capture(white=200, dark=100, without=(), change=None, **of_white):
                 write_image(place, name, np.full((3, 3, columns), counts, "<u2"), **changed)
         if change:
             change(place)
-        return lambda: envi.read_capture(folder / "s")
+        return lambda: read_capture(folder / "s")
 
     return prepare
 
@@ -152,7 +149,7 @@ def run_own(*splits):
 
     def prepare(folder):
         table("id,split,fat (%)\n" + content, images=names)(folder)
-        data.add(folder / "mine", "mine", mask="none")
+        datasets.add(folder / "mine", "mine", mask="none")
         return ["run", "--dataset", "mine"]
 
     return prepare
@@ -242,7 +239,7 @@ def weights(name, write):
 
 
 def fit(spectra, y):
-    return lambda folder: lambda: pls.fit_pls(np.asarray(spectra, float), np.asarray(y, float))
+    return lambda folder: lambda: fit_pls(np.asarray(spectra, float), np.asarray(y, float))
 
 
 def loop(path):
@@ -315,7 +312,7 @@ def drawn(size, *levels):
 
 
 SPECTRA = np.random.default_rng(0).random((8, 5))
-KNOBS = data.read_manifest()["phantom-belly"]["recipe"]["sizes"]["lesson"]
+KNOBS = datasets.read_manifest()["phantom-belly"]["recipe"]["sizes"]["lesson"]
 
 
 def refused(function, error_number, call):
@@ -340,12 +337,12 @@ def in_use(folder):
 
 
 ENVI = [
-    ("header: no such file", "cannot be opened: no such file", lambda folder: lambda: envi.read_cube(folder / "x.hdr")),
+    ("header: no such file", "cannot be opened: no such file", lambda folder: lambda: read_cube(folder / "x.hdr")),
     ("header: empty", "not 'ENVI'", header_text(b"")),
     ("header: binary", "it is no text", header_text(bytes(range(256)))),
     ("header: 17 MB", "more than 16777216 bytes", header_text(b"ENVI\n" + b"; " * 2**23)),
     ("header: a link to itself", "a link that leads nowhere", lambda folder: (
-        loop(folder / "x.hdr"), lambda: envi.read_cube(folder / "x.hdr"))[1]),
+        loop(folder / "x.hdr"), lambda: read_cube(folder / "x.hdr"))[1]),
     ("header: a brace is not closed", "is not closed", image(wavelength="{900, 950,")),
     ("samples missing", "'samples' is missing", image(samples=None)),
     ("lines negative", "'lines' is '-3'", image(lines=-3)),
@@ -389,7 +386,7 @@ ENVI = [
 ]  # fmt: skip
 
 CAPTURES = [
-    ("no capture folder", "no such folder; expected a capture", lambda folder: lambda: envi.read_capture(folder / "s")),
+    ("no capture folder", "no such folder; expected a capture", lambda folder: lambda: read_capture(folder / "s")),
     ("no white reference", "expected exactly one WHITEREF_", capture(without=["WHITEREF_s"])),
     ("no dark reference", "expected exactly one DARKREF_", capture(without=["DARKREF_s"])),
     ("two scenes", "found s.hdr, t.hdr", capture(change=lambda place: write_image(place, "t"))),
@@ -401,7 +398,7 @@ CAPTURES = [
                               for name, gain in {"s": 0, "WHITEREF_s": "high"}.items()])),
     ("white's integration time no number", "'tint' is 'long'", capture(tint="long")),
     ("capture a link to the folder above", "s/capture: expected exactly one <id>.hdr", lambda folder: (
-        (folder / "s").mkdir(), (folder / "s" / "capture").symlink_to("../s"), lambda: envi.read_capture(folder / "s"),
+        (folder / "s").mkdir(), (folder / "s" / "capture").symlink_to("../s"), lambda: read_capture(folder / "s"),
     )[2]),
 ]  # fmt: skip
 
@@ -532,15 +529,15 @@ SYSTEM = [
     ("cache: a file in its place", "cannot be written (File exists)", words(
         "data", "make", "phantom-belly", before=lambda folder: (folder / "cache").touch())),
     ("cache: read-only", "cannot be written (Read-only file system)", refused(
-        "pathlib.Path.mkdir", errno.EROFS, lambda folder: data.make("phantom-belly"))),
+        "pathlib.Path.mkdir", errno.EROFS, lambda folder: datasets.make("phantom-belly"))),
     ("disk full: data make", "cannot be written (No space left on device)", refused(
-        "hsichem.datasets.makers.phantom._record", errno.ENOSPC, lambda folder: data.make("phantom-belly"))),
+        "hsichem.datasets.makers.phantom._record", errno.ENOSPC, lambda folder: datasets.make("phantom-belly"))),
     ("disk full: results", "metrics.json: cannot be written (No space left on device)", refused(
         "pathlib.Path.write_text", errno.ENOSPC, lambda folder: Results(folder).save("a", {"b": 1}))),
     ("disk quota: map", "s.npy: cannot be written (Disk quota exceeded)", refused(
         "numpy.save", errno.EDQUOT, lambda folder: Results(folder).save_map("m", "s", np.zeros((2, 2))))),
     ("no permission, whatever the file", "Permission denied; mend that", refused(
-        "hsichem.datasets.store.read_manifest", errno.EACCES, lambda folder: data.status("tecator"))),
+        "hsichem.datasets.store.read_manifest", errno.EACCES, lambda folder: datasets.status("tecator"))),
     ("results: another run is there", "results is in use by another process", in_use),
     ("results: no run", "has no metrics.json", words("report", "results")),
     ("results: metrics.json cut", "is not valid JSON", report_on(b'{"settings": {')),

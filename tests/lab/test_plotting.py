@@ -19,7 +19,7 @@ from hsichem.lab.plotting import (
     show_variograms,
     use_style,
 )
-from hsichem.maps.spatial import Variogram
+from hsichem.maps import Variogram
 
 RNG = np.random.default_rng(0)
 MAPS = {"truth": RNG.uniform(0, 100, (40, 60)), "U-Net": RNG.uniform(-50, 150, (16, 26))}

@@ -7,8 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from hsichem import InputError
-from hsichem.datasets import store as data
+from hsichem import InputError, datasets
 from hsichem.lab.report import figure_caption, head_to_head, text_table, write_report
 
 PNG = base64.b64encode(b"\x89PNG not really").decode()
@@ -215,7 +214,7 @@ def test_everything_is_escaped_and_complete(page):
     assert ["variant", "<b>published</b>"] in table_with(page, "setting")
     assert ["share & <i>sense</i>", "99.91 %", "99 %", "yes", "it is"] in table_with(page, "claim")
     assert "A map of fat. Look at the <edges>; they blur." in page.text
-    entry = data.read_manifest()["phantom-belly"]
+    entry = datasets.read_manifest()["phantom-belly"]
     assert ["licence", entry["licence"]] in table_with(page, "field")
     assert ["citation", entry["citation"]] in table_with(page, "field")
     assert "hsichem run --dataset phantom-belly --preset fast --seed 3 -p epochs 5" in page.text

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hsichem import InputError
-from hsichem.lab.exercises import check
+from hsichem.lab.exercises import check_answer
 from hsichem.lab.results import Results
 
 
@@ -59,11 +59,11 @@ def test_maps_come_back_by_sample(tmp_path):
     ],
 )
 def test_checks_say_what_is_wrong(answer, said, capsys):
-    check(answer, 2.0, "%", {4.0: "You forgot the square root."})
+    check_answer(answer, 2.0, "%", {4.0: "You forgot the square root."})
     assert capsys.readouterr().out == said + "\n"
 
 
 @pytest.mark.parametrize("answer", [None, 2.0])
 def test_what_only_a_truth_could_check_is_said_so(answer, capsys):
-    check(answer, None, "%")
+    check_answer(answer, None, "%")
     assert capsys.readouterr().out.startswith("Nobody knows the answer here")

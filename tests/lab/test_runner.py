@@ -3,20 +3,11 @@
 import json
 import sys
 
-import nbformat
 import pytest
+from helpers.notebooks import make_notebook
 
 from hsichem import InputError
 from hsichem.lab.runner import NotebookError, check_parameters, failed_path, find_notebooks, run_notebooks
-
-
-def make_notebook(path, parameters, *cells):
-    """A notebook file with a `parameters` cell and these code cells."""
-    first = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
-    nb = nbformat.v4.new_notebook(cells=[first, *map(nbformat.v4.new_code_cell, cells)])
-    nb.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(nb, path)
-    return path
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from hsichem import InputError
-from hsichem.lab.settings import PRESETS, RULES, check
+from hsichem.lab.settings import PRESETS, RULES, read_settings
 
 NAMES = ("dataset", "preset", "results_dir", "seed", "max_components", "epochs")
 DEFAULTS = {"dataset": "phantom-belly", "preset": "lesson", "results_dir": None, "seed": 0}
@@ -16,10 +16,10 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 def test_none_means_the_presets_value_and_a_number_wins(tmp_path):
-    settings = check(DEFAULTS, *NAMES)
+    settings = read_settings(DEFAULTS, *NAMES)
     assert settings.epochs == PRESETS["lesson"]["epochs"]
     assert settings.width == PRESETS["lesson"]["width"]
-    assert check(DEFAULTS | {"epochs": 7}, *NAMES).epochs == 7
+    assert read_settings(DEFAULTS | {"epochs": 7}, *NAMES).epochs == 7
     assert settings.folder.as_posix() == "results/phantom-belly-lesson-seed0"
     assert (tmp_path / settings.folder / "metrics.json").exists()
 
@@ -38,26 +38,26 @@ def test_none_means_the_presets_value_and_a_number_wins(tmp_path):
 )
 def test_wrong_values_are_named(change, message, tmp_path):
     with pytest.raises(InputError, match=message):
-        check(DEFAULTS | change, *NAMES)
+        read_settings(DEFAULTS | change, *NAMES)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_mistyped_parameter_is_named_with_its_likely_meaning():
     injected = {"In": ["", "dataset = 'x'", "# Parameters\nmax_componets = 8\nseed = 1\n"], "max_componets": 8}
     with pytest.raises(InputError, match="unknown parameter 'max_componets': did you mean 'max_components'"):
-        check(DEFAULTS | injected, *NAMES)
+        read_settings(DEFAULTS | injected, *NAMES)
 
 
 def test_names_made_by_hand_are_no_parameters():
-    check(DEFAULTS | {"In": ["", "n = 3"], "n": 3}, *NAMES)
+    read_settings(DEFAULTS | {"In": ["", "n = 3"], "n": 3}, *NAMES)
 
 
 def test_a_folder_of_another_run_is_refused(tmp_path):
     here = DEFAULTS | {"results_dir": str(tmp_path / "mine")}
-    check(here, *NAMES)
-    check(here, *NAMES)
+    read_settings(here, *NAMES)
+    read_settings(here, *NAMES)
     with pytest.raises(InputError, match="another results_dir"):
-        check(here | {"seed": 1}, *NAMES)
+        read_settings(here | {"seed": 1}, *NAMES)
 
 
 def test_presets_decide_the_same_things():

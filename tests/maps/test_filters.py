@@ -1,14 +1,10 @@
 import numpy as np
 import pytest
 from scipy import ndimage
-from sklearn.linear_model import Ridge
-from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 
 from hsichem import Cube, InputError
-from hsichem.cubes.preprocess import halve
-from hsichem.maps.filters import binned, components_by_nugget, fit_ridge, median_filtered
-from hsichem.pls.mapping import per_pixel
-from hsichem.pls.model import fit_pls
+from hsichem.maps.filters import components_by_nugget, median_filtered
+from hsichem.pls import fit_pls
 
 BANDS = np.linspace(900, 1000, 24)
 
@@ -47,42 +43,6 @@ def test_the_nugget_chooses_a_count_that_makes_better_maps(images):
     # what grows with the count is white noise of the cube, through the regression vector; blocks add the same to all
     noise = [(0.02 * np.linalg.norm(fit_pls(spectra, y, n_components=a).coefficients)) ** 2 for a in (2, 5)]
     assert nuggets[4] - nuggets[1] == pytest.approx(noise[1] - noise[0], rel=0.1)
-
-
-def test_ridge_takes_the_penalty_with_the_least_error_on_held_out_folds(images):
-    _, spectra, y, _, folds = images
-    predict = fit_ridge(spectra, y, folds)
-    centred = spectra - spectra.mean(axis=0)
-    errors = {}
-    for penalty in np.geomspace(1e-9, 1, 37) * (centred**2).sum():
-        held_out = cross_val_predict(Ridge(penalty), spectra, y, cv=LeaveOneGroupOut(), groups=folds)
-        errors[penalty] = np.mean((held_out - y) ** 2)
-    best = min(errors, key=errors.get)
-    solved = np.linalg.solve(centred.T @ centred + best * np.eye(len(BANDS)), centred.T @ (y - y.mean()))
-    assert predict(spectra[:4]) == pytest.approx(y.mean() + centred[:4] @ solved, rel=1e-6)
-    snv = fit_ridge(spectra, y, folds, preprocessing="snv")
-    assert snv(3 * spectra[:4]) == pytest.approx(snv(spectra[:4]), rel=1e-6)  # SNV knows no brightness
-
-
-def test_ridge_maps_an_image_pixel_by_pixel(images):
-    cubes, spectra, y, _, folds = images
-    predict, cube = fit_ridge(spectra, y, folds), cubes["s0"]
-    made = per_pixel(cube, predict)
-    assert (np.isnan(made) == ~cube.mask).all()
-    assert made[cube.mask] == pytest.approx(predict(cube.values[cube.mask]), rel=1e-4, abs=1e-3)
-
-
-def test_binning_the_image_is_binning_a_linear_map(images):
-    cubes, spectra, y, _, _ = images
-    values, wavelengths = cubes["s0"].values[:39], cubes["s0"].wavelengths  # an odd side
-    cube = Cube(values, wavelengths, np.random.default_rng(2).random((39, 36)) < 0.9, 0.5)
-    small = binned(cube)
-    model = fit_pls(spectra, y, n_components=3)
-    expected, mask = halve(model.predict_map(cube), cube.mask)
-    assert small.values.shape == (19, 18, 24) and small.pitch_mm == 1.0 and (small.mask == mask).all()
-    assert model.predict_map(small)[mask] == pytest.approx(expected[mask], rel=1e-4, abs=1e-3)
-    assert small.values[3, 5] == pytest.approx(values[6:8, 10:12].mean(axis=(0, 1)), rel=1e-6)
-    assert binned(Cube(values, wavelengths)).pitch_mm is None
 
 
 def test_the_median_against_loops():

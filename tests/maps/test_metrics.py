@@ -7,8 +7,8 @@ from sklearn.metrics import r2_score, root_mean_squared_error
 
 from hsichem import InputError
 from hsichem.maps.intervals import bootstrap_interval, rmsep_interval
-from hsichem.maps.metrics import average_metrics, edge_width, judge, map_metrics, mean_metrics, pooled_variogram
-from hsichem.maps.spatial import semivariogram
+from hsichem.maps.metrics import average_metrics, edge_width, judge, map_metrics, mean_metrics
+from hsichem.maps.variogram import pooled_variogram, semivariogram
 
 
 def test_mean_metrics_against_scikit_learn():

@@ -1,167 +1,241 @@
-import warnings
-
+import gstools
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
-from scipy.optimize import brentq, curve_fit
-from scipy.spatial.distance import cdist
-from scipy.special import gamma as gamma_function
-from scipy.special import kv
 
 from hsichem import InputError
-from hsichem.maps.spatial import semivariogram
-from hsichem.maps.variogram import MODELS, fit_variogram
+from hsichem.maps import variogram
+from hsichem.maps.variogram import fit_variogram, semivariogram, variogram_interval
 
 
-def matern_correlation(h, effective_range, nu=1.5):
-    """Stein 1999, section 2.10: 2^(1 - nu) / Gamma(nu) t^nu K_nu(t), scaled to 5 % at the effective range."""
-
-    def correlation(t):
-        return 2 ** (1 - nu) / gamma_function(nu) * t**nu * kv(nu, t)
-
-    return correlation(np.asarray(h) / effective_range * brentq(lambda t: correlation(t) - 0.05, 1, 10))
-
-
-FORMULAS = {
-    "exponential": lambda h, nugget, sill, r: nugget + sill * (1 - np.exp(-3 * h / r)),
-    "gaussian": lambda h, nugget, sill, r: nugget + sill * (1 - np.exp(-3 * h * h / (r * r))),
-    "matern": lambda h, nugget, sill, r: nugget + sill * (1 - matern_correlation(h, r)),
-    "spherical": lambda h, nugget, sill, r: nugget + sill * np.where(h < r, 1.5 * h / r - (h / r) ** 3 / 2, 1),
-}
-
-
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("truth", [(3.0, 9.0, 12.3), (0.0, 400.0, 5.5), (970.0, 30.0, 31.0)])
-def test_fit_recovers_exact_models(model, truth):
-    lags = np.arange(1, 41)
-    gamma = FORMULAS[model](lags, *truth)
-    fit = fit_variogram(lags, gamma, 50_000 - 1000 * lags, model)
-    assert (fit.nugget, fit.partial_sill, fit.range) == pytest.approx(truth, rel=1e-5, abs=1e-5)
-    assert fit.correlated_share == pytest.approx(truth[1] / (truth[0] + truth[1]), rel=1e-5)
-    np.testing.assert_allclose(fit(lags), gamma, rtol=1e-6)
+def brute_force(map_, mask, max_lag, direction=None, robust=False):
+    """(gamma, pairs, mean distances): every pair on its own."""
+    points, values = np.argwhere(mask), map_[mask].astype(np.float64)
+    i, j = np.triu_indices(len(points), 1)
+    down, right = (points[j] - points[i]).T
+    steep = 1 + np.sqrt(2)  # tan 67.5 degrees
+    along = {
+        None: np.ones(len(i), bool),
+        0: np.abs(right) > steep * np.abs(down),
+        90: np.abs(down) > steep * np.abs(right),
+    }
+    slanting = ~along[0] & ~along[90]
+    along |= {45: slanting & (down * right < 0), 135: slanting & (down * right > 0)}
+    distance, difference = np.hypot(down, right), np.abs(values[i] - values[j])
+    gamma, pairs, mean = np.full(max_lag, np.nan), np.zeros(max_lag, int), np.full(max_lag, np.nan)
+    for h in range(1, max_lag + 1):
+        here = along[direction] & (np.abs(distance - h) < 0.5)
+        if n := here.sum():
+            d = difference[here]
+            gamma[h - 1] = (
+                np.mean(d**0.5) ** 4 / (0.457 + 0.494 / n + 0.045 / n**2) / 2 if robust else np.mean(d**2) / 2
+            )
+            pairs[h - 1], mean[h - 1] = n, distance[here].mean()
+    return gamma, pairs, mean
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_fit_equals_an_iterative_weighted_fit(model):
-    rng = np.random.default_rng(1)
-    lags = np.arange(1, 31)
-    pairs = rng.integers(10, 5000, 30)
-    gamma = FORMULAS[model](lags, 4, 11, 14) + rng.normal(0, 20, 30) / np.sqrt(pairs)
-    expected, _ = curve_fit(FORMULAS[model], lags, gamma, p0=(4, 11, 14), sigma=1 / np.sqrt(pairs))
-    fit = fit_variogram(lags, gamma, pairs, model)
-    assert (fit.nugget, fit.partial_sill, fit.range) == pytest.approx(expected, rel=1e-3)
+@pytest.fixture
+def holes():
+    """A map on a mask with holes and a ragged edge, NaN outside; more alike along rows than along columns."""
+    rng = np.random.default_rng(8)
+    mask = rng.random((26, 33)) < 0.6
+    mask[:9, :12] = mask[10:15, 15:20] = False
+    return np.where(mask, 700 + np.cumsum(rng.normal(size=mask.shape), axis=1), np.nan), mask
 
 
-def test_fit_recovers_simulated_fields():
-    truth, n = (4.0, 16.0, 15.0), 30
-    points = np.argwhere(np.ones((n, n)))
-    covariance = sum(truth[:2]) - FORMULAS["spherical"](cdist(points, points), *truth)
-    np.fill_diagonal(covariance, sum(truth[:2]))  # gamma(0) is 0, not the nugget
-    fields = np.linalg.cholesky(covariance) @ np.random.default_rng(5).normal(size=(n * n, 200))
-    mask = np.ones((n, n), bool)
-    results = [semivariogram(field.reshape(n, n), mask, 20) for field in fields.T]
-    lags, _, pairs = results[0]
-    fit = fit_variogram(lags, np.mean([gamma for _, gamma, _ in results], axis=0), pairs, "spherical")
-    # whole-pixel lags put diagonal neighbours into lag 1, which alone adds 6 % to this nugget
-    assert (fit.nugget, fit.partial_sill, fit.range) == pytest.approx(truth, rel=0.1)
-    assert fit.correlated_share == pytest.approx(0.8, abs=0.025)
+@pytest.mark.parametrize(
+    ("shape", "max_lag"), [((23, 31), 37), ((23, 31), 5), ((1, 17), 16), ((19, 2), 18), ((9, 9), 3)]
+)
+@pytest.mark.parametrize("share", [1.0, 0.4, 0.05])
+def test_semivariogram_equals_all_pairs_by_brute_force(shape, max_lag, share):
+    rng = np.random.default_rng(max_lag)
+    mask = rng.random(shape) < share
+    mask[0, 0] = True
+    map_ = np.where(mask, 5000 + np.cumsum(rng.normal(size=shape), axis=1), np.nan)  # a large mean costs digits
+    lags, gamma, pairs = semivariogram(map_, mask, max_lag)
+    expected_gamma, expected_pairs, _ = brute_force(map_, mask, max_lag)
+    np.testing.assert_array_equal(lags, np.arange(1, max_lag + 1))
+    np.testing.assert_array_equal(pairs, expected_pairs)
+    np.testing.assert_allclose(gamma, expected_gamma, rtol=1e-10)
 
 
-@pytest.mark.filterwarnings("ignore:the .* fit does not reach its sill")
-@pytest.mark.parametrize("model", MODELS)
-def test_white_noise_is_nugget(model):
-    noise = np.random.default_rng(3).normal(size=(80, 80))
-    assert fit_variogram(*semivariogram(noise, np.ones(noise.shape, bool), 20), model).correlated_share < 0.05
+@pytest.mark.parametrize("robust", [False, True])
+@pytest.mark.parametrize("direction", [None, 0, 45, 90, 135])
+def test_directions_and_the_robust_estimate_equal_brute_force(holes, direction, robust, monkeypatch):
+    monkeypatch.setattr(variogram, "OFFSETS", 10**4)  # all
+    estimator = "robust" if robust else "classical"
+    lags, gamma, pairs = semivariogram(*holes, 30, direction, estimator, mean_lags=True)
+    expected_gamma, expected_pairs, expected_lags = brute_force(*holes, 30, direction, robust)
+    np.testing.assert_array_equal(pairs, expected_pairs)
+    np.testing.assert_allclose(gamma, expected_gamma, rtol=1e-10)
+    np.testing.assert_allclose(lags, expected_lags, rtol=1e-10)
 
 
-def test_fit_warns_only_when_the_sill_is_not_reached():
-    lags = np.arange(1, 21)
-    with pytest.warns(UserWarning, match="does not reach its sill within 20"):
-        fit = fit_variogram(lags, 2.0 * lags, np.ones(20), "spherical")
-    assert fit.range == pytest.approx(20)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        fit_variogram(lags, FORMULAS["spherical"](lags, 1, 2, 12), np.ones(20), "spherical")
+@pytest.mark.parametrize("direction", [None, 0, 45, 90, 135])
+@pytest.mark.parametrize("robust", [False, True])
+def test_semivariogram_equals_that_of_gstools(holes, direction, robust, monkeypatch):
+    monkeypatch.setattr(variogram, "OFFSETS", 10**4)
+    map_, mask = holes
+    rows, cols = np.nonzero(mask)
+    angle = {} if direction is None else {"angles": np.radians(direction), "angles_tol": np.pi / 8}
+    _, expected, counts = gstools.vario_estimate(
+        (cols, -rows),  # x to the right, y up
+        map_[mask],
+        np.arange(0.5, 21),
+        estimator="cressie" if robust else "matheron",
+        return_counts=True,
+        **angle,
+    )
+    _, gamma, pairs = semivariogram(map_, mask, 20, direction, "robust" if robust else "classical")
+    np.testing.assert_array_equal(pairs, counts)
+    np.testing.assert_allclose(gamma, expected, rtol=1e-10)
 
 
-def test_a_nugget_alone_has_no_range():
-    fit = fit_variogram(np.arange(1, 11), np.full(10, 7.0), np.ones(10), "gaussian")
-    assert fit.nugget == pytest.approx(7) and fit.correlated_share == 0 and np.isnan(fit.range)
-    assert fit([1, 2]) == pytest.approx([7, 7])
+def test_the_four_directions_share_the_pairs(holes):
+    each = [semivariogram(*holes, 20, direction) for direction in (0, 45, 90, 135)]
+    _, gamma, pairs = semivariogram(*holes, 20)
+    np.testing.assert_array_equal(sum(n for _, _, n in each), pairs)
+    np.testing.assert_allclose(sum(np.nan_to_num(g) * n for _, g, n in each), gamma * pairs, rtol=1e-10)
 
 
-def test_a_range_below_two_pixels_is_not_told_from_a_nugget():
-    lags = np.arange(1, 21)
-    assert fit_variogram(lags, FORMULAS["exponential"](lags, 0, 10, 1.0), np.ones(20), "exponential").range >= 2
+@pytest.mark.parametrize(("direction", "step"), [(0, (0, 1)), (45, (-1, 1)), (90, (1, 0)), (135, (1, 1))])
+def test_stripes_do_not_change_along_themselves(direction, step):
+    rows, cols = np.indices((40, 40))
+    stripes = np.sin(2 * np.pi * (step[1] * rows - step[0] * cols) / 10)
+    first = {d: semivariogram(stripes, stripes < 2, 1, d)[1].item() for d in (0, 45, 90, 135)}
+    assert first.pop(direction) < 1e-12 and min(first.values()) > 0.05
 
 
-def test_fit_leaves_out_lags_without_pairs():
-    lags = np.arange(1, 31)
-    gamma = FORMULAS["exponential"](lags, 1, 2, 10)
-    gamma[5], pairs = np.nan, np.where(lags == 6, 0, 100)
-    fit = fit_variogram(lags, gamma, pairs, "exponential")
-    assert (fit.nugget, fit.partial_sill, fit.range) == pytest.approx((1, 2, 10), rel=1e-5)
+def test_beyond_7_pixels_the_robust_estimate_takes_some_of_the_pairs(holes):
+    _, gamma, pairs = semivariogram(*holes, 20, estimator="robust")
+    expected_gamma, expected_pairs, _ = brute_force(*holes, 20, robust=True)
+    np.testing.assert_allclose(gamma[:7], expected_gamma[:7], rtol=1e-10)
+    assert (pairs[8:] < expected_pairs[8:]).all()
+    np.testing.assert_allclose(gamma, expected_gamma, rtol=0.1)
 
 
-def test_fit_refuses():
-    lags = np.arange(1, 11)
-    for unknown in ("linear", "spherical+linear", "spherical+spherical+spherical", None):
-        with pytest.raises(InputError, match="is unknown; expected one of exponential, spherical, gaussian"):
-            fit_variogram(lags, lags, lags, unknown)
-    with pytest.raises(InputError, match="at least 4"):
-        fit_variogram(lags[:3], lags[:3], lags[:3], "spherical")
-    with pytest.raises(InputError, match="at least 6"):
-        fit_variogram(lags[:5], lags[:5], lags[:5], "spherical+gaussian")
-    with pytest.raises(InputError, match="three"):
-        fit_variogram(lags, lags, lags[:5], "spherical")
+def test_the_robust_estimate_resists_wild_pixels():
+    rng = np.random.default_rng(6)
+    noise = rng.normal(30, 4, (120, 120))
+    everywhere = np.ones(noise.shape, bool)
+    assert semivariogram(noise, everywhere, 5, estimator="robust")[1] == pytest.approx(np.full(5, 16), rel=0.04)
+    noise[rng.random(noise.shape) < 0.01] += 100
+    assert semivariogram(noise, everywhere, 5)[1].min() > 5 * 16
+    assert semivariogram(noise, everywhere, 5, estimator="robust")[1].max() < 1.5 * 16
 
 
-@pytest.mark.parametrize("model", ["spherical+spherical", "exponential+spherical", "gaussian+exponential"])
-def test_fit_recovers_two_structures(model):
-    lags, (short, long) = np.arange(1, 61), model.split("+")
-    gamma = FORMULAS[short](lags, 2, 3, 8) + FORMULAS[long](lags, 0, 5, 40)
-    fit = fit_variogram(lags, gamma, 70_000 - 1000 * lags, model)
-    (first, sill_1, range_1), (second, sill_2, range_2) = fit.structures
-    assert (first, second) == (short, long)
-    assert (fit.nugget, sill_1, range_1, sill_2, range_2) == pytest.approx((2, 3, 8, 5, 40), rel=1e-3)
-    assert (fit.partial_sill, fit.range) == pytest.approx((8, 40), rel=1e-3)
-    assert fit.correlated_share == pytest.approx(0.8, rel=1e-3)
-    np.testing.assert_allclose(fit(lags), gamma, rtol=1e-5)
+def test_semivariogram_of_a_plane_is_known():
+    rows, cols, a, b = 41, 30, 0.7, -0.3
+    i, j = np.indices((rows, cols))
+    _, gamma, pairs = semivariogram(a * i + b * j, np.ones((rows, cols), bool), 20)
+    for h in (1, 7, 20):  # a pair (dr, dc) differs by a dr + b dc, and there are (rows - dr)(cols - |dc|) of them
+        offsets = [
+            (r, c) for r in range(h + 1) for c in range(-h, h + 1) if (r, c) > (0, 0) and round(np.hypot(r, c)) == h
+        ]
+        n = np.array([(rows - r) * (cols - abs(c)) for r, c in offsets])
+        squares = np.array([(a * r + b * c) ** 2 for r, c in offsets])
+        assert pairs[h - 1] == n.sum()
+        assert gamma[h - 1] == pytest.approx((n * squares).sum() / n.sum() / 2, rel=1e-10)
 
 
-def test_two_structures_are_not_made_of_one():
-    lags = np.arange(1, 41)
-    fit = fit_variogram(lags, FORMULAS["spherical"](lags, 2, 6, 14), np.ones(40), "spherical+spherical")
-    assert fit.correlated_share == pytest.approx(0.75, abs=1e-4)
-    sills = [sill for _, sill, _ in fit.structures]
-    assert fit.partial_sill == pytest.approx(sum(sills))
-    np.testing.assert_allclose(fit(lags), FORMULAS["spherical"](lags, 2, 6, 14), rtol=1e-3)
-    flat = fit_variogram(lags, np.full(40, 3.0), np.ones(40), "spherical+spherical")
-    assert flat.correlated_share == 0 and np.isnan(flat.range) and flat(lags) == pytest.approx(np.full(40, 3))
+def test_semivariogram_of_white_noise_is_its_variance():
+    noise = np.random.default_rng(0).normal(30, 4, (200, 200))
+    _, gamma, _ = semivariogram(noise, np.ones(noise.shape, bool), 20)
+    np.testing.assert_allclose(gamma, 16, rtol=0.03)  # the variance itself is known to 0.7 %
 
 
-@pytest.mark.filterwarnings("ignore:the .* fit does not reach its sill")
-@pytest.mark.parametrize("mean_lags", [False, True])
-def test_fit_warns_of_blur_and_only_of_blur(mean_lags):
-    """Fields with a straight start, as they are and as optics of 1 pixel (standard deviation) would show them."""
-    rng, inside = np.random.default_rng(0), np.ones((60, 60), bool)
-    points = np.argwhere(inside)
-    root = np.linalg.cholesky(1 + 1e-9 - FORMULAS["spherical"](cdist(points, points), 0, 1 - 1e-9, 15))
-    for _ in range(4):
-        field = (root @ rng.normal(size=3600)).reshape(60, 60) + rng.normal(0, 0.2, (60, 60))
-        blurred = gaussian_filter(field, 1)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("error", message="gamma bends up")
-            for model in ("spherical", "exponential", "spherical+spherical"):
-                fit_variogram(*semivariogram(field, inside, 24, mean_lags=mean_lags), model)
-            for model in ("gaussian", "matern", "spherical+matern"):
-                fit_variogram(*semivariogram(blurred, inside, 24, mean_lags=mean_lags), model)
-        with pytest.warns(UserWarning, match="gamma bends up over the first three lags, where the spherical"):
-            fit_variogram(*semivariogram(blurred, inside, 24, mean_lags=mean_lags), "spherical")
+def test_a_flat_map_has_exactly_no_variance():
+    flat = np.full((20, 21), 41.3, np.float32)
+    _, gamma, pairs = semivariogram(flat, np.ones(flat.shape, bool), 8)
+    assert (gamma == 0).all() and (pairs > 0).all()
+    fit = fit_variogram(np.arange(1, 9), gamma, pairs, "exponential")
+    assert np.isnan(fit.correlated_share) and (fit([1, 5]) == 0).all()
 
 
-def test_the_first_of_two_structures_is_the_shorter():
-    lags = np.arange(1, 61)
-    gamma = FORMULAS["gaussian"](lags, 2, 3, 10) + FORMULAS["spherical"](lags, 0, 5, 14)
-    (_, _, short), (_, _, long) = fit_variogram(lags, gamma, np.ones(60), "spherical+gaussian").structures
-    assert short <= long
+def test_a_lag_without_pairs_is_nan():
+    mask = np.zeros((5, 9), bool)
+    mask[2, [0, 6]] = True
+    _, gamma, pairs = semivariogram(np.arange(45.0).reshape(5, 9), mask, 7)
+    np.testing.assert_array_equal(pairs, [0, 0, 0, 0, 0, 1, 0])
+    assert gamma[5] == pytest.approx(18) and np.isnan(np.delete(gamma, 5)).all()
+
+
+@pytest.mark.parametrize(
+    ("map_", "mask", "max_lag", "message"),
+    [
+        (np.zeros((4, 5)), np.zeros((4, 5), bool), 2, "empty"),
+        (np.zeros((4, 5)), np.ones((5, 4), bool), 2, "same shape"),
+        (np.zeros((4, 5)), np.ones((4, 5)), 2, "float64 mask"),
+        (np.zeros((4, 5, 1)), np.ones((4, 5, 1), bool), 2, "rows, cols"),
+        (np.full((4, 5), np.nan), np.eye(4, 5, dtype=bool), 2, "4 of 4 pixels"),
+        (np.full((4, 5), np.inf), np.eye(4, 5, dtype=bool), 2, "not finite"),
+        (np.zeros((4, 5)), np.ones((4, 5), bool), 0, "from 1 to 5"),
+        (np.zeros((4, 5)), np.ones((4, 5), bool), 6, "from 1 to 5"),
+        (np.zeros((4, 5)), np.ones((4, 5), bool), 2.0, "whole number"),
+        (np.zeros((4, 5)), np.ones((4, 5), bool), True, "whole number"),
+    ],
+)
+def test_semivariogram_refuses(map_, mask, max_lag, message):
+    with pytest.raises(InputError, match=message):
+        semivariogram(map_, mask, max_lag)
+
+
+@pytest.mark.parametrize("options", [{"direction": 30}, {"direction": "0"}, {"estimator": "matheron"}])
+def test_semivariogram_refuses_unknown_options(options):
+    with pytest.raises(InputError, match="expected"):
+        semivariogram(np.zeros((4, 5)), np.ones((4, 5), bool), 2, **options)
+
+
+def simulated(rng, nugget=5.0, partial_sill=15.0, effective_range=12.0, side=64):
+    """A Gaussian field with a spherical variogram, by circulant embedding (Dietrich & Newsam 1993)."""
+    away = np.minimum(np.arange(2 * side), 2 * side - np.arange(2 * side))
+    model = gstools.Spherical(dim=2, var=partial_sill, len_scale=effective_range)
+    spectrum = np.fft.fft2(model.covariance(np.hypot(away[:, None], away))).real.clip(0)
+    noise = rng.normal(size=(2, *spectrum.shape)).T @ [1, 1j]
+    field = np.fft.fft2(np.sqrt(spectrum) * noise).real[:side, :side] / (2 * side)
+    return field + rng.normal(0, np.sqrt(nugget), field.shape)
+
+
+def test_the_blocks_of_maps_add_up_to_all_pairs(holes):
+    maps = [holes[0], holes[0][::-1, 5:] * 1.5]
+    masks = [holes[1], holes[1][::-1, 5:]]
+    each = [semivariogram(*pair, 14, mean_lags=True) for pair in zip(maps, masks, strict=True)]
+    pairs = sum(n for _, _, n in each)
+    lags, gamma = (sum(found[k] * found[2] for found in each) / pairs for k in (0, 1))
+    expected = fit_variogram(lags, gamma, pairs, "spherical")
+    fit, intervals = variogram_interval(maps, masks, 14, "spherical", seed=0, draws=20)
+    assert (fit.nugget, fit.partial_sill, fit.range) == pytest.approx(
+        (expected.nugget, expected.partial_sill, expected.range), rel=1e-6
+    )
+    assert intervals == variogram_interval(maps, masks, 14, "spherical", seed=0, draws=20)[1]
+    assert intervals != variogram_interval(maps, masks, 14, "spherical", seed=1, draws=20)[1]
+
+
+def test_intervals_hold_the_truth_of_simulated_fields():
+    truth, n, rng = {"nugget": 5.0, "correlated_share": 0.75}, 8, np.random.default_rng(11)
+    held, widths, everywhere = dict.fromkeys(truth, 0), dict.fromkeys(truth, 0.0), np.ones((64, 64), bool)
+    for _ in range(n):
+        fit, found = variogram_interval([simulated(rng)], [everywhere], 20, "spherical", rng, draws=60)
+        for name, (low, high) in found.items():
+            assert low < getattr(fit, name) < high
+            held[name] += low <= truth[name] <= high
+            widths[name] += (high - low) / n
+    assert min(held.values()) >= 6  # the full count is in benchmarks/maps/variogram.py
+    assert widths["nugget"] < 4 and widths["correlated_share"] < 0.25
+
+
+def test_more_maps_make_a_narrower_interval():
+    rng = np.random.default_rng(3)
+    maps, masks = [simulated(rng) for _ in range(8)], [np.ones((64, 64), bool)] * 8
+    few, many = (variogram_interval(maps[:k], masks[:k], 20, "spherical", 0, draws=60)[1] for k in (1, 8))
+    for name in few:
+        assert np.diff(many[name]) < 0.7 * np.diff(few[name])
+
+
+@pytest.mark.parametrize(
+    ("count", "block", "message"),
+    [(1, 20, "4 blocks"), (2, None, "2 maps, 1 masks"), (1, 0, "block 0"), (1, 2.5, "2.5")],
+)
+def test_interval_refuses(count, block, message):
+    map_ = np.random.default_rng(0).normal(size=(40, 40))
+    with pytest.raises(InputError, match=message):
+        variogram_interval([map_] * count, [np.ones((40, 40), bool)], 10, "spherical", 0, block)

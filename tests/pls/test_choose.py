@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from hsichem import InputError
-from hsichem.datasets import store as data
-from hsichem.pls.choose import CANDIDATES, choose
+from hsichem import InputError, datasets
+from hsichem.pls.choose import CANDIDATES, choose_pls
 from hsichem.pls.model import cross_validate, deal_folds, fit_pls
 
 
@@ -22,7 +21,7 @@ def scattered():
 
 
 def test_it_finds_the_preprocessing_that_the_spectra_were_made_for(scattered):
-    choice = choose(*scattered, candidates=(None, "absorbance", "absorbance+snv"), repeats=2)
+    choice = choose_pls(*scattered, candidates=(None, "absorbance", "absorbance+snv"), repeats=2)
     assert choice.preprocessing == "absorbance+snv" and choice.lowest[0] == "absorbance+snv"
     assert choice.cv is choice.curves["absorbance+snv"]
 
@@ -31,7 +30,7 @@ def test_the_choice_is_the_one_standard_error_rule_over_all_pairs(scattered):
     spectra, y = scattered
     y = y + np.random.default_rng(1).normal(0, 2, 60)  # makes several candidates equally good
     groups, candidates = np.repeat(np.arange(20), 3), (None, "sg1", "absorbance", "snv", "msc")
-    choice = choose(spectra, y, groups, candidates, 8, repeats=3, seed=5)
+    choice = choose_pls(spectra, y, groups, candidates, 8, repeats=3, seed=5)
     folds = deal_folds(60, groups, 5, repeats=3)
     pairs = []
     for order, name in enumerate(candidates):
@@ -47,7 +46,7 @@ def test_the_choice_is_the_one_standard_error_rule_over_all_pairs(scattered):
 
 
 def test_the_table_says_why(scattered):
-    choice = choose(*scattered, candidates=(None, "absorbance+snv", "sg1"), repeats=1)
+    choice = choose_pls(*scattered, candidates=(None, "absorbance+snv", "sg1"), repeats=1)
     table = choice.table()
     lines = table.splitlines()[1:]
     assert [line.split()[0] for line in lines[:3]] == sorted(
@@ -59,19 +58,19 @@ def test_the_table_says_why(scattered):
 
 
 def test_every_candidate_can_be_fitted(scattered):
-    choice = choose(*scattered, max_components=2, repeats=1)
+    choice = choose_pls(*scattered, max_components=2, repeats=1)
     assert set(choice.curves) == set(CANDIDATES)
 
 
 def test_spectra_and_reference_values_must_match(scattered):
     with pytest.raises(InputError, match="expected"):
-        choose(scattered[0][:40], scattered[1])
+        choose_pls(scattered[0][:40], scattered[1])
 
 
 @pytest.fixture(scope="module")
 def meat(mirror):
     """Tecator: absorbance (216, 100) and fat, water, protein (216, 3) in % w/w."""
-    samples = data.open_dataset("tecator").samples
+    samples = datasets.open_dataset("tecator").samples
     spectra = np.array([-np.log10(sample.load().values[0, 0].astype(float)) for sample in samples])
     return spectra, np.array([[sample.references[name] for name in ("fat", "water", "protein")] for sample in samples])
 
@@ -80,9 +79,9 @@ def test_fat_in_meat(meat):
     """216 distinct samples, SNV, 12 components: RMSECV near 2 % w/w."""
     spectra, contents = meat
     assert len(np.unique(spectra, axis=0)) == 216
-    cv = choose(spectra, contents[:, 0], candidates=("snv",), repeats=5).cv
+    cv = choose_pls(spectra, contents[:, 0], candidates=("snv",), repeats=5).cv
     assert 1.8 < cv.rmsecv[11] < 2.4
-    assert cv.rmsecv[11] < 0.8 * choose(spectra, contents[:, 0], candidates=(None,), repeats=1).cv.rmsecv[11]
+    assert cv.rmsecv[11] < 0.8 * choose_pls(spectra, contents[:, 0], candidates=(None,), repeats=1).cv.rmsecv[11]
 
 
 def test_three_contents_of_meat_at_once(meat):

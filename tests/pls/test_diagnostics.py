@@ -5,8 +5,8 @@ import pytest
 from sklearn.cross_decomposition import PLSRegression
 
 from hsichem import Cube, InputError
-from hsichem.cubes.preprocess import make_pipeline
-from hsichem.pls.diagnostics import limits, noise_gain, noise_gain_map, t2_and_q, t2_and_q_maps, vip
+from hsichem.cubes import make_pipeline
+from hsichem.pls.diagnostics import noise_gain, noise_gain_map, t2_and_q, t2_and_q_limits, t2_and_q_maps, vip
 from hsichem.pls.model import fit_pls
 
 PIPELINES = [None, "absorbance", "snv", "msc", "sg1", "absorbance+snv+sg1", "sg2+msc", "absorbance+msc+snv"]
@@ -58,7 +58,7 @@ def test_false_alarms_are_as_many_as_asked_for(n, components):
         spectra, y = simulated(rng, n, loadings)
         model = fit_pls(spectra, y, n_components=components)
         new, own = t2_and_q(model, simulated(rng, 500, loadings)[0]), t2_and_q(model, spectra)
-        rates.append((new > limits(model, spectra, y, level=0.95)).mean(axis=0))
+        rates.append((new > t2_and_q_limits(model, spectra, y, level=0.95)).mean(axis=0))
         naive.append((new[:, 1] > np.quantile(own[:, 1], 0.95)).mean())
     t2, q = np.mean(rates, axis=0)
     assert 0.035 < t2 < 0.07 and 0.035 < q < 0.07
@@ -67,16 +67,16 @@ def test_false_alarms_are_as_many_as_asked_for(n, components):
 
 def test_a_stricter_level_has_wider_limits_and_groups_count(calibration):
     model = fit_pls(*calibration, n_components=3)
-    loose, strict = (limits(model, *calibration, level=level) for level in (0.9, 0.99))
+    loose, strict = (t2_and_q_limits(model, *calibration, level=level) for level in (0.9, 0.99))
     assert loose[0] < strict[0] and loose[1] < strict[1]
-    grouped = limits(model, *calibration, groups=np.arange(50) // 25)
-    assert grouped != limits(model, *calibration)
+    grouped = t2_and_q_limits(model, *calibration, groups=np.arange(50) // 25)
+    assert grouped != t2_and_q_limits(model, *calibration)
 
 
 def test_a_foreign_spectrum_is_beyond_the_limit_of_q_and_a_diluted_one_is_not(calibration):
     spectra, y = calibration
     model = fit_pls(spectra, y, n_components=4)
-    t2, q = limits(model, spectra, y, level=0.99)
+    t2, q = t2_and_q_limits(model, spectra, y, level=0.99)
     foreign = spectra.mean(axis=0) + 0.3 * (np.arange(25) == 12)  # a band that no component knows
     extreme = model.centre + 6 * model.scores[:, 0].std() * model.loadings[:, 0]  # known, but far out
     got = t2_and_q(model, np.stack([foreign, extreme]))
@@ -152,4 +152,6 @@ def test_the_pipeline_is_fitted_anew_for_the_limits(calibration):
         held_out.append(((seen - inner.inverse_transform(inner.transform(seen))) ** 2).sum(axis=1))
     q = np.concatenate(held_out)
     draws = np.random.default_rng(6).gamma(q.mean() ** 2 / q.var(ddof=1), q.var(ddof=1) / q.mean(), 400_000)
-    assert limits(model, spectra, y, np.arange(50) // 10)[1] == pytest.approx(np.quantile(draws, 0.95), rel=0.02)
+    assert t2_and_q_limits(model, spectra, y, np.arange(50) // 10)[1] == pytest.approx(
+        np.quantile(draws, 0.95), rel=0.02
+    )

@@ -5,7 +5,7 @@ import pytest
 from sklearn.cross_decomposition import PLSRegression
 
 from hsichem import Cube, InputError
-from hsichem.cubes.preprocess import make_pipeline
+from hsichem.cubes import make_pipeline
 from hsichem.pls.model import cross_validate, deal_folds, fit_pls
 
 EXACT = {"scale": False, "tol": 1e-14, "max_iter": 10_000}  # of several responses its weights come by iteration

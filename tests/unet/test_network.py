@@ -14,8 +14,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from hsichem import Cube, InputError
-from hsichem.unet.network import ChemicalUNet, Ensemble, load_published
+from hsichem.unet.network import ChemicalUNet, Ensemble
 from hsichem.unet.predict import predict_map
+from hsichem.unet.weights import load_published
 
 
 def naive(model, x, depth, padding, align_corners):

@@ -20,7 +20,7 @@ from hsichem.unet.train import (
     Schedule,
     TrainConfig,
     TrainingImage,
-    build,
+    build_network,
     config_from,
     image_losses,
     read_history,
@@ -35,7 +35,7 @@ TINY = TrainConfig(
 
 def tiny_images(config=TINY, n=6):
     rng = np.random.default_rng(0)
-    model = build(config, 8, 1)
+    model = build_network(config, 8, 1)
     cubes = [Cube(rng.random((12, 14, 8)) + 0.1 * i, np.arange(8.0)) for i in range(n)]
     return [TrainingImage.from_cube(model, cube, 10.0 + 2 * i) for i, cube in enumerate(cubes)]
 
@@ -167,7 +167,7 @@ def test_a_diverging_run_stops_with_epoch_and_term_and_writes_nothing(tmp_path):
 def test_padded_pixels_stay_out_of_the_mask_and_maps_agree():
     """An image that must be padded: the loop sees the same map as predict_map."""
     config = TrainConfig(width=2, depth=2, padding="valid")
-    model = build(config, 8, 1)
+    model = build_network(config, 8, 1)
     mask = np.ones((30, 22), bool)
     mask[0] = False
     cube = Cube(np.random.default_rng(1).random((30, 22, 8)), np.arange(8.0), mask)

@@ -291,7 +291,7 @@ def test_lab_slider_changes_the_band(live):
 
 TRAIN = """
 import threading, torch
-from hsichem.unet.network import ChemicalUNet
+from hsichem.unet import ChemicalUNet
 stop, steps = threading.Event(), []
 def train():
     network = ChemicalUNet(bands=20, width=8, depth=1, padding="same")

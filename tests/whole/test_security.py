@@ -107,19 +107,19 @@ def note(event, arguments):
         written.update(arguments[i] for i in WRITES[event])
 
 from hsichem import cli  # numpy and others may write what they like while they are imported
-from hsichem.datasets import store as data  # numpy and others may write what they like while they are imported
+from hsichem import datasets  # numpy and others may write what they like while they are imported
 from hsichem.datasets.makers import phantom  # numpy and others may write what they like while they are imported
 import hsichem.datasets.check, hsichem.lab.report
-entry = data.read_manifest()["phantom-belly"]
+entry = datasets.read_manifest()["phantom-belly"]
 small = {"samples": 6, "animals": 6, "rows": 32, "cols": 24, "length_mm": 75, "width_mm": 55}
 entry["bin"], entry["recipe"]["sizes"] = 1, {"small": entry["recipe"]["sizes"]["lesson"] | small}
-read = data.read_manifest
-data.read_manifest = lambda root=None: read(root) | {"phantom-belly": entry}
+read = datasets.read_manifest
+datasets.read_manifest = lambda root=None: read(root) | {"phantom-belly": entry}
 from hsichem.lab.results import Results
 sys.addaudithook(note)
-folder = data.make("phantom-belly")
+folder = datasets.make("phantom-belly")
 Results(sys.argv[2]).save("settings", {"dataset": "phantom-belly"})
-Results(sys.argv[2]).save_map("PLS", "belly_001", data.open_dataset("phantom-belly").samples[0].truth())
+Results(sys.argv[2]).save_map("PLS", "belly_001", datasets.open_dataset("phantom-belly").samples[0].truth())
 for arguments in (["data", "check", str(folder)], ["data", "add", str(folder), "--name", "mine", "--unit", "% w/w"],
                   ["data", "list"], ["data", "verify", "mine"], ["report", sys.argv[2]]):
     try:

@@ -12,7 +12,7 @@ from scipy import ndimage
 from scipy.io import loadmat
 
 from hsichem._base import InputError, replacing
-from hsichem.loaders.envi import write_cube
+from hsichem.loaders import write_cube
 
 # file -> column of the abundance table; the names' numbers are not the abundances (see the manifest's doubts)
 MIXTURES = {f"Fe_Al_{name}": column for column, name in enumerate((125, 25, 375, 50, 625, 75, 875))}

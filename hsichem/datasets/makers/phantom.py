@@ -20,7 +20,7 @@ from hsichem.datasets.makers.meat import (
     distributions,
     draw_shift,
 )
-from hsichem.loaders.envi import write_cube
+from hsichem.loaders import write_cube
 
 COUNTED = frozenset("samples animals rows cols sensor_bands binning strips layers reference_lines".split())
 DIVISORS = frozenset("pitch_mm length_mm width_mm penetration_mm edge_mm peak_width_nm electrons_per_count".split())

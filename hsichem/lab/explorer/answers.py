@@ -11,11 +11,10 @@ import warnings
 import numpy as np
 
 from hsichem._base import InputError
-from hsichem.cubes.cube import Cube
-from hsichem.cubes.masks import inside
+from hsichem.cubes import Cube, inside_polygon
 from hsichem.lab.explorer.scene import Layer, Scene
 from hsichem.lab.plotting import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
-from hsichem.maps.spatial import fit_variogram, semivariogram
+from hsichem.maps import fit_variogram, semivariogram
 
 COLOURS = [VERMILLION, BLUE, GREEN, ORANGE, PURPLE, SKY]
 DRIVING = 0.5  # the shaded bands together make this part of the prediction
@@ -47,7 +46,7 @@ def spectra_plots(cube: Cube | None, pins, polygon, model=None) -> list[dict]:
     for k, (row, col) in enumerate(pins):
         series.append(_line(f"pin {k + 1}", nm, cube.values[row, col], colour=COLOURS[k % len(COLOURS)]))
     if polygon:
-        within = inside(polygon, cube.foreground.shape) & cube.foreground
+        within = inside_polygon(polygon, cube.foreground.shape) & cube.foreground
         if within.any():
             series.append(_line("region", nm, cube.values[within].mean(axis=0, dtype=np.float64), dash="1 2"))
     labels = {"xlabel": "wavelength (nm)", "shaded": []}
@@ -75,7 +74,7 @@ def in_region(scene: Scene, polygon) -> dict[str, np.ndarray]:
         if not layer.photo:
             chosen = np.isfinite(layer.values)
             if polygon:
-                chosen &= inside(polygon, chosen.shape, layer.step)
+                chosen &= inside_polygon(polygon, chosen.shape, layer.step)
             elif name == "band":
                 chosen &= scene.mask
             found[name] = layer.values[chosen].astype(np.float64)

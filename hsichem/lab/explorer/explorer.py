@@ -15,7 +15,7 @@ import numpy as np
 import traitlets as t
 
 from hsichem._base import InputError, replacing
-from hsichem.cubes.cube import Cube
+from hsichem.cubes import Cube
 from hsichem.lab.explorer import answers
 from hsichem.lab.explorer import saved as snapshot
 from hsichem.lab.explorer.canvas import MapCanvas, Picture, State

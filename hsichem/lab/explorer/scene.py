@@ -6,9 +6,8 @@ import numpy as np
 from spectral import get_rgb
 
 from hsichem._base import InputError
-from hsichem.cubes.cube import Cube
-from hsichem.cubes.preprocess import smooth
-from hsichem.pls.mapping import per_pixel
+from hsichem.cubes import Cube, smooth
+from hsichem.pls import per_pixel
 
 RED_GREEN_BLUE = (640, 550, 460)  # nm
 OWN_SCALE = {"T2": "", "Q": "", "SD": "%"}  # last word of the name -> unit; the others share one scale
@@ -63,12 +62,6 @@ def step_of(shape, full) -> int:
     if step < 1 or tuple(n // step for n in full) != tuple(shape):
         raise InputError(f"a map of {tuple(shape)} pixels does not fit {tuple(full)}; expected a whole fraction of it.")
     return step
-
-
-def coarse(mask, step: int) -> np.ndarray:
-    """(rows // step, cols // step) bool: True where all step x step pixels are in the mask."""
-    rows, cols = (n // step for n in mask.shape)
-    return mask[: rows * step, : cols * step].reshape(rows, step, cols, step).all(axis=(1, 3))
 
 
 def own_scale(values) -> tuple[float, float]:

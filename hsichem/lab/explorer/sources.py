@@ -2,15 +2,13 @@
 
 import numpy as np
 
+from hsichem import datasets
 from hsichem._base import InputError
-from hsichem.cubes.cube import Cube
-from hsichem.cubes.preprocess import crop_and_bin
-from hsichem.datasets import store as data
+from hsichem.cubes import Cube, crop_and_bin, whole_blocks
 from hsichem.lab.explorer.scene import (
     OWN_SCALE,
     Scene,
     band_layer,
-    coarse,
     false_colour,
     map_layer,
     smoothed_prediction,
@@ -18,8 +16,7 @@ from hsichem.lab.explorer.scene import (
 )
 from hsichem.lab.results import Results
 from hsichem.lab.settings import PRESETS
-from hsichem.pls.choose import called
-from hsichem.pls.model import fit_pls
+from hsichem.pls import fit_pls, preprocessing_name
 
 MOST_COMPONENTS = 20  # as notebook 02 tries by default
 
@@ -74,8 +71,8 @@ class RunSource:
             raise InputError(f"{results.folder} holds no run (no settings in metrics.json); run a notebook first.")
         run, pls = metrics["settings"], metrics.get("02_pls_maps", {})
         self.results = results
-        self.images = data.open_dataset(run["dataset"], size=PRESETS[run["preset"]]["size"])
-        self.response, self.limits = self.images.response, self.images.limits
+        self.images = datasets.open_dataset(run["dataset"], size=PRESETS[run["preset"]]["size"])
+        self.response, self.limits = self.images.response, self.images.colour_limits
         self.samples = {sample.id: sample for sample in self.images.samples if sample.split == 0}
         self.names = {
             f"{name} · {self.response} {s.references[self.response]:.1f} {self.images.unit}": name
@@ -84,8 +81,8 @@ class RunSource:
         fit_on = [sample for sample in self.images.samples if sample.split > 0]
         spectra = np.array([self.images.cube(sample).mean_spectrum() for sample in fit_on])
         y, folds = [s.references[self.response] for s in fit_on], [s.split for s in fit_on]
-        steps = pls.get("preprocessing", called(None))
-        options = {"preprocessing": None if steps == called(None) else steps}
+        steps = pls.get("preprocessing", preprocessing_name(None))
+        options = {"preprocessing": None if steps == preprocessing_name(None) else steps}
         most = min(MOST_COMPONENTS, len(y) - 1, spectra.shape[1])
         self.models = tuple(fit_pls(spectra, y, n_components=a, **options) for a in range(1, most + 1))
         chosen = pls.get("components") or fit_pls(spectra, y, folds, seed=run["seed"], **options).n_components
@@ -113,7 +110,7 @@ class RunSource:
             saved["PLS as saved"] = saved["PLS"]  # made with other settings than metrics.json tells
         for title, values in saved.items():
             if title not in layers:
-                within = coarse(mask, step_of(values.shape, full))  # a network fills the background too
+                within = whole_blocks(mask, step_of(values.shape, full))  # a network fills the background too
                 layers[title] = map_layer(title, np.where(within, values, np.nan), full)
         return Scene(name, mask, layers, cube, cube.pitch_mm)
 

@@ -7,7 +7,7 @@ from scipy.io import loadmat, savemat
 from hsichem import InputError
 from hsichem.datasets import store as data
 from hsichem.datasets.makers import mosaic
-from hsichem.loaders import envi
+from hsichem.loaders import read_cube
 
 KNOBS = {"calibration": 6, "test": 3, "side": 40, "regions": 5, "evenness": 1.0, "warp": 3, "reference_error": 0.0}
 NM = np.array([1100.0, 1100.2, 1105.0, 1111.0])
@@ -48,7 +48,7 @@ def check_every_pixel(folder, source):
     with open(folder / "references.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
-        cube = envi.read_cube(folder / row["id"] / f"{row['id']}.hdr")
+        cube = read_cube(folder / row["id"] / f"{row['id']}.hdr")
         truth = np.load(folder / "truth" / f"{row['id']}.npy")
         found = [origin[pixel.tobytes()] for pixel in cube.values.reshape(truth.size, -1)]  # KeyError: no real pixel
         np.testing.assert_array_equal(truth.ravel(), [iron for iron, _ in found])

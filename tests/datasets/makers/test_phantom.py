@@ -13,7 +13,7 @@ import yaml
 
 from hsichem import InputError
 from hsichem.datasets.makers import meat, phantom
-from hsichem.loaders.envi import read_capture, read_counts
+from hsichem.loaders import read_capture, read_counts
 
 ROOT = Path(__file__).parents[3]
 SIZES = yaml.safe_load((ROOT / "data_manifest.yaml").read_text())["phantom-belly"]["recipe"]["sizes"]

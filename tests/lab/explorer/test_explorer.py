@@ -10,15 +10,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from hsichem import Cube, InputError
-from hsichem.cubes import masks
-from hsichem.cubes.preprocess import smooth
+from hsichem.cubes import inside_polygon, smooth
 from hsichem.lab.explorer import answers, explorer
 from hsichem.lab.explorer import saved as snapshot
 from hsichem.lab.explorer.explorer import explore
 from hsichem.lab.explorer.scene import band_layer, component_maps, false_colour, map_layer, smoothed_prediction, step_of
 from hsichem.lab.explorer.sources import RunSource, display_name
 from hsichem.lab.results import Results
-from hsichem.pls.model import fit_pls
+from hsichem.pls import fit_pls
 
 
 def small_cube(rows=20, cols=14, bands=12, seed=0):
@@ -48,7 +47,7 @@ def models(cube, count=5, preprocessing=None):
 
 @pytest.mark.parametrize("preprocessing", [None, "absorbance+snv"])
 def test_the_running_sum_gives_each_models_own_map(preprocessing, monkeypatch):
-    monkeypatch.setattr("hsichem.pls.mapping.PIXELS_AT_ONCE", 50)  # several blocks
+    monkeypatch.setattr("hsichem.pls.model.PIXELS_AT_ONCE", 50)  # several blocks
     cube = small_cube()
     fitted = models(cube, preprocessing=preprocessing)
     found = component_maps(cube, fitted)
@@ -129,7 +128,7 @@ def brute_inside(polygon, row, col):
 @pytest.mark.parametrize("step", [1, 2])
 def test_inside_is_the_ray_rule_on_pixel_centres(step):
     polygon = [(1.2, 2.1), (17.3, 0.4), (12.7, 12.9), (9.1, 5.3)]
-    found = masks.inside(polygon, (20 // step, 14 // step), step)
+    found = inside_polygon(polygon, (20 // step, 14 // step), step)
     for row, col in np.ndindex(found.shape):
         assert found[row, col] == brute_inside(polygon, (row + 0.5) * step, (col + 0.5) * step)
     assert found.any()
@@ -138,7 +137,7 @@ def test_inside_is_the_ray_rule_on_pixel_centres(step):
 @pytest.mark.parametrize("polygon", [[(0, 0), (1, 1)], [(0, 0), (1, np.nan), (2, 0)], [(1, 2, 3)] * 3])
 def test_inside_refuses_what_is_no_polygon(polygon):
     with pytest.raises(InputError, match="three or more"):
-        masks.inside(polygon, (5, 5))
+        inside_polygon(polygon, (5, 5))
 
 
 @pytest.mark.parametrize("preprocessing", [None, "snv"])

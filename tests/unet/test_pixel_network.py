@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hsichem import Cube
-from hsichem.unet.pixelnet import PixelNetwork
+from hsichem.unet.network import PixelNetwork
 from hsichem.unet.predict import predict_map
 from hsichem.unet.train import TrainConfig, train_folds
 
