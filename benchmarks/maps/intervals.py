@@ -5,16 +5,16 @@ python benchmarks/maps/intervals.py [--trials 1500]
 Two images of each animal. Of an error's variance 30 % is the animal's, 30 % the image's, shared by both methods, and
 40 % its own; normal, or Student's t with 5 degrees of freedom. Beside ours: the percentiles of the same bootstrap.
 Pixel ratio: of two pixel RMSEs, their logarithms drawn in the same way with a standard deviation of 0.3.
+
+Found with normal errors: the intervals of the RMSEP and of the ratio hold the true value in 94 to 95 % of 1,500
+trials, percentiles of the bootstrap in 78 to 92 % (RMSEP) and 83 to 94 % (ratio). With heavy tails that of the RMSEP
+holds it in 90 to 94 %. Of 300 trials that of the difference held it in 91 to 96 %, of the pixel ratio in 94 to 96 %.
 """
 
 import argparse
-import sys
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hsichem.maps.intervals import pixel_rmse_against, rmsep_against, rmsep_interval
 

@@ -5,6 +5,9 @@ python benchmarks/maps/variogram.py [--size 996x452] [--repeats 5] [--fields 100
 Times are medians of turns taken in one process. scikit-gstat is not a package of the project and pins an older scipy:
 `pip install --target FOLDER --no-deps scikit-gstat pandas numba llvmlite imageio`, then add --skgstat FOLDER.
 Nothing here fails because of a time.
+
+Found: fitted at whole lags, the share is 0.01 to 0.02 lower than at the mean distances of the pairs, because lag 1
+holds the diagonal neighbours (1.41 pixels) too. At a range of 9 pixels it was 0.75 to 0.79 where 0.80 is true.
 """
 
 import argparse
@@ -13,12 +16,9 @@ import sys
 import time
 import warnings
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hsichem.maps.variogram import MODELS, ROUND, fit_variogram, semivariogram, variogram_interval
 
@@ -33,18 +33,15 @@ STUDY = [
     ("exponential", 128, 20, 15.0, 48),
     ("matern", 128, 15, 15.0, 32),
     ("gaussian", 128, 15, 15.0, 32),
-    ("spherical+spherical", 128, (6, 24), 15.0, 48),
 ]
 
 
-def field(model, side, ranges, partial_sill, rng):
+def field(model, side, range_, partial_sill, rng):
     """A Gaussian field (side, side) with its nugget, by circulant embedding (Dietrich & Newsam 1993,
-    doi 10.1029/93WR01070); nested structures have equal sills.
+    doi 10.1029/93WR01070).
     """
     away = np.minimum(np.arange(2 * side), 2 * side - np.arange(2 * side))
-    distance, shapes = np.hypot(away[:, None], away), model.split("+")
-    parts = zip(shapes, np.atleast_1d(ranges), strict=True)
-    covariance = partial_sill * np.mean([1 - MODELS[shape](distance / range_) for shape, range_ in parts], axis=0)
+    covariance = partial_sill * (1 - MODELS[model](np.hypot(away[:, None], away) / range_))
     spectrum = np.fft.fft2(covariance).real.clip(0)
     noise = rng.normal(size=(2, *spectrum.shape)).T @ [1, 1j]
     smooth = np.fft.fft2(np.sqrt(spectrum) * noise).real[:side, :side] / (2 * side)
@@ -53,16 +50,17 @@ def field(model, side, ranges, partial_sill, rng):
 
 def recover(case, fields, draws, seed, bar):
     """One line: means and spread of the fits, how often the intervals hold the truth, how often blur was suspected."""
-    model, side, ranges, partial_sill, max_lag = case
+    model, side, range_, partial_sill, max_lag = case
     rng, everywhere = np.random.default_rng(seed), np.ones((side, side), bool)
     truth = {"nugget": NUGGET, "correlated_share": partial_sill / (NUGGET + partial_sill)}
-    fits, held, blur = {name: [] for name in truth}, dict.fromkeys(truth, 0), 0
+    fits, held, blur, whole = {name: [] for name in truth}, dict.fromkeys(truth, 0), 0, []
     for _ in range(fields):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            made = field(model, side, ranges, partial_sill, rng)
+            made = field(model, side, range_, partial_sill, rng)
             fit, intervals = variogram_interval([made], [everywhere], max_lag, model, rng, draws=draws)
         blur += any("bends up" in str(each.message) for each in caught)
+        whole.append(fit_variogram(*semivariogram(made, everywhere, max_lag), model).correlated_share)
         for name, (low, high) in intervals.items():
             fits[name].append(getattr(fit, name))
             held[name] += low <= truth[name] <= high
@@ -71,15 +69,15 @@ def recover(case, fields, draws, seed, bar):
         f"{truth[name]:6.2f} {np.mean(fits[name]):6.2f} {np.std(fits[name]):5.2f} {held[name] / fields:5.0%}"
         for name in truth
     ]
-    alarms = "     -" if ROUND & set(model.split("+")) else f"{blur / fields:6.0%}"
-    return f"{model:20} {side:4d} {ranges!s:>8} {max_lag:4d}  {'   '.join(cells)}  {alarms}"
+    alarms = "     -" if model in ROUND else f"{blur / fields:6.0%}"
+    return f"{model:12} {side:4d} {range_:5d} {max_lag:4d}  {'   '.join(cells)} {np.mean(whole):11.2f} {alarms}"
 
 
 def study(args):
     print(
         f"\n{args.fields} fields a line, {args.draws} draws; true, mean and SD of the fits, 95 % intervals that hold it"
     )
-    print("model                side    range  lag          nugget                      share            blur alarms")
+    print("model        side range  lag          nugget                      share         whole lags   blur alarms")
     with tqdm(total=len(STUDY) * args.fields, unit="field", mininterval=1) as bar:
         for seed, case in enumerate(STUDY):
             tqdm.write(recover(case, args.fields, args.draws, seed, bar))
@@ -110,7 +108,6 @@ def compare(args):
         "one direction": partial(semivariogram, made, everywhere, longest, 45),
         "robust, 40 lags": partial(semivariogram, made, everywhere, 40, estimator="robust"),
         "fit, spherical": partial(fit_variogram, *found, "spherical"),
-        "fit, two structures": partial(fit_variogram, *found, "spherical+spherical"),
     }
     theirs = gstat(args.skgstat)
     if theirs:

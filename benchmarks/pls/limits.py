@@ -4,19 +4,16 @@ python benchmarks/pls/limits.py [--trials 40]
 
 Simulated: 4 normal sources on 30 bands and normal noise; each calibration is tried on 500 new spectra. Beside ours,
 from held-out samples: the three limits of Q that chemotools takes from the calibration's own residuals, and its T2.
+Found with 40 trials: beyond our limits 4 to 6 %, beyond chemotools' T2 4 to 21 % and beyond its Q 6 to 62 %.
 """
 
 import argparse
-import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 from chemotools.outliers import HotellingT2, QResiduals
 from sklearn.cross_decomposition import PLSRegression
 from tqdm import tqdm
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hsichem.pls.diagnostics import t2_and_q, t2_and_q_limits
 from hsichem.pls.model import fit_pls

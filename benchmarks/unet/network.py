@@ -4,6 +4,11 @@ python benchmarks/unet/network.py [--size 1016x824] [--repeats 5] [--dtypes fp32
 
 Both networks hold the same weights and take turns in one process; the table has medians. Each peak of memory is that of
 a fresh process, above the same process with torch loaded. Nothing here fails because of a time.
+
+Measured on two cores, 2360 x 1272 x 62: a map in 5.0 s instead of 11.2 s (bf16: 2.6 s), a training step in 17.7 s
+instead of 29 s (bf16: 10.2 s), a peak of 2.1 GB instead of 4.0 GB. predict_map with tile=512 needs 1.3 GB beside the
+cube. With random weights, align_corners=True and tiles of 256 the map differs from the whole one by 0.08 of its
+standard deviation, in single pixels by 0.9.
 """
 
 import argparse
@@ -20,8 +25,6 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hsichem import Cube
 from hsichem.unet.loss import PUBLISHED_WEIGHTS, map_losses

@@ -7,14 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "claims": ["claims_table"],
         "filters": ["components_by_nugget", "median_filtered"],
-        "intervals": [
-            "bootstrap_interval",
-            "cv_plus",
-            "pixel_rmse_against",
-            "rmsep_against",
-            "rmsep_interval",
-            "spread_calibration",
-        ],
+        "intervals": ["bootstrap_interval", "cv_plus", "pixel_rmse_against", "rmsep_against", "rmsep_interval"],
         "metrics": ["average_metrics", "edge_width", "judge", "map_metrics", "mean_metrics"],
         "nulls": ["null_maps"],
         "variogram": [

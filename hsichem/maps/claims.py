@@ -1,5 +1,7 @@
 """The paper's claims against what was measured here, each held or not by a rule that stands in the code."""
 
+import math
+
 from hsichem._base import InputError
 
 # Where the paper gives a number but no limit, these decide when a claim holds here.
@@ -23,13 +25,9 @@ def claims_table(metrics: dict) -> list[dict]:
     """
     try:
         unet, pls = metrics["methods"]["U-Net"], metrics["methods"]["PLS"]
+        of_spectra = metrics.get("02_pls_maps", {}).get("rmsep_of_mean_spectra")
         return [
-            *_mean_claims(
-                unet["mean"]["rmsep"],
-                pls["mean"]["rmsep"],
-                metrics["difference"]["U-Net"],
-                metrics.get("02_pls_maps", {}).get("rmsep_of_mean_spectra"),
-            ),
+            *_mean_claims(unet["mean"]["rmsep"], pls["mean"]["rmsep"], metrics["difference"]["U-Net"], of_spectra),
             *_share_claims(unet, pls, metrics["nulls"]),
             *_range_claims(unet["map"], pls["map"]),
             _truth_claim(metrics["methods"], metrics["unet_against"]),
@@ -41,54 +39,65 @@ def claims_table(metrics: dict) -> list[dict]:
         ) from None
 
 
+def _row(claim, paper, here, holds, why):
+    """holds: True, False, or None where these images cannot tell."""
+    held = {True: "yes", False: "no", None: "not shown"}[holds]
+    return {"claim": claim, "paper": paper, "here": here, "held": held, "why": why}
+
+
 def _mean_claims(unet, pls, difference, of_spectra):
     ratio, (low, high) = difference["rmsep_ratio"], difference["rmsep_ratio_interval"]
+    gain = f"a gain of {100 * (1 - SMALLEST_GAIN):.0f} %"
+    if high < 1 and of_spectra is not None and of_spectra <= unet:  # a fair chance for the baseline
+        why = f"PLS predicts the mean spectra with {of_spectra:.2f}; only its map loses the mean, "
+        better = equal = None, why + "by a preprocessing that is not linear"
+    elif high < 1:
+        better = True, "the whole interval is below 1"
+        equal = False, "the U-Net is better: the whole interval is below 1"
+    else:
+        better = (False, "the whole interval is above 1") if low > 1 else (None, "it includes 1")
+        # No difference shown is not equality shown: the smallest gain that the paper reports has to be ruled out.
+        equal = None, f"the interval includes 1 and {gain}: too few images to tell"
+        if low > SMALLEST_GAIN:
+            equal = True, f"{gain} or more is outside the interval"
     here = f"RMSEP {unet:.2f} against {pls:.2f}: ratio {ratio:.2f}, interval {low:.2f} to {high:.2f}"
-    better = "yes" if high < 1 else "no" if low > 1 else "not shown"
-    # No difference shown is not equality shown: as well means that the smallest gain the paper reports is ruled out.
-    equal = "no" if high < 1 else "yes" if low > SMALLEST_GAIN else "not shown"
-    why = {"yes": "the whole interval is below 1", "no": "the whole interval is above 1", "not shown": "it includes 1"}
-    same = {
-        "no": "the U-Net is better: the whole interval is below 1",
-        "yes": f"a gain of {100 * (1 - SMALLEST_GAIN):.0f} % or more is outside the interval",
-        "not shown": f"the interval includes 1 and a gain of {100 * (1 - SMALLEST_GAIN):.0f} %: too few images to tell",
-    }
-    if better == "yes" and of_spectra is not None and of_spectra <= unet:  # a fair chance for the baseline
-        better = equal = "not shown"
-        why[better] = same[equal] = (
-            f"PLS predicts the mean spectra with {of_spectra:.2f}; only its map loses the mean, "
-            "by a preprocessing that is not linear"
-        )
     paper = "RMSE 9-13 % lower (journal), 7 % lower (arXiv v5)"
     return [
-        _row("The U-Net predicts the mean better than PLS", paper, here, better, why[better]),
-        _row("PLS does at least as well for the mean", "thesis", here, equal, same[equal]),
+        _row("The U-Net predicts the mean better than PLS", paper, here, *better),
+        _row("PLS does at least as well for the mean", "thesis", here, *equal),
     ]
 
 
 def _share_claims(unet, pls, nulls):
-    beside = "; ".join(f"{name} {_share(null)}" for name, null in nulls.items())
-    rows = []
-    for name, method, paper, holds in (
-        ("Nearly all variance of the U-Net's map is", unet, "99.91 %", lambda share: share >= NEARLY_ALL),
-        (
-            "Little variance of the PLS map is",
-            pls,
-            "2.53 % (journal), 2.37 % (arXiv v5)",
-            lambda share: share <= LITTLE,
-        ),
-    ):
-        share = method["variogram"]["correlated_share"]
-        known = share is not None and share == share  # NaN: a flat map
-        held = "not shown" if not known else "yes" if holds(share) else "no"
-        score = _share({"correlated_share": share, "correlation": method["map"].get("correlation")})
-        as_high = [n for n, null in nulls.items() if known and (null["correlated_share"] or 0) >= share - 0.01]
-        why = f"as smooth, knowing nothing: {', '.join(as_high)}" if as_high else "no null map scores as high"
-        if method is pls:
-            why = f"little is at most {100 * LITTLE:.0f} %; the share depends on the variogram model"
-        why = why if known else "a flat map has no variance to share out"
-        rows.append(_row(f"{name} spatially correlated", paper, f"{score}. Null maps: {beside}", held, why))
-    return rows
+    beside = "; ".join(f"{name} {_share(null, null)}" for name, null in nulls.items())
+
+    def row(claim, paper, method, holds, why):
+        here = f"{_share(method['variogram'], method['map'])}. Null maps: {beside}"
+        if math.isnan(_number(method["variogram"])):
+            holds, why = None, "a flat map has no variance to share out"
+        return _row(claim, paper, here, holds, why)
+
+    share, of_pls = _number(unet["variogram"]), _number(pls["variogram"])
+    as_high = ", ".join(name for name, null in nulls.items() if _number(null) >= share - 0.01)
+    why = f"as smooth, knowing nothing: {as_high}" if as_high else "no null map scores as high"
+    claim = "Nearly all variance of the U-Net's map is spatially correlated"
+    rows = [row(claim, "99.91 %", unet, share >= NEARLY_ALL, why)]
+    claim, paper = "Little variance of the PLS map is spatially correlated", "2.53 % (journal), 2.37 % (arXiv v5)"
+    why = f"little is at most {100 * LITTLE:.0f} %; the share depends on the variogram model"
+    return [*rows, row(claim, paper, pls, of_pls <= LITTLE, why)]
+
+
+def _number(variogram):
+    """The share; NaN where a flat map has none."""
+    share = variogram["correlated_share"]
+    return math.nan if share is None else share
+
+
+def _share(variogram, map_):
+    """A share never stands alone: always with the pixel correlation to the truth."""
+    share, correlation = _number(variogram), map_.get("correlation")
+    text = "no value" if math.isnan(share) else f"{100 * share:.2f} %"
+    return f"{text} (correlation {'unknown' if correlation is None else format(round(correlation, 2) + 0.0, '.2f')})"
 
 
 def _range_claims(unet, pls):
@@ -96,50 +105,30 @@ def _range_claims(unet, pls):
         return f"{m['low']:.1f} to {m['high']:.1f} %, {100 * m['outside_share']:.2f} % of pixels outside"
 
     inside, far = unet["outside_share"] == 0, pls["low"] < -FAR or pls["high"] > 100 + FAR
-    return [
-        _row(
-            "The U-Net's map stays inside 0-100 %",
-            "inside",
-            here(unet),
-            "yes" if inside else "no",
-            "no pixel of any test image is outside" if inside else "some pixels are outside",
-        ),
-        _row(
-            "The PLS map leaves 0-100 % by far",
-            "colour scale about -1000 to 1500 %",
-            here(pls),
-            "yes" if far else "no",
-            f"far is more than {FAR} % beyond either end, in any pixel",
-        ),
-    ]
+    why = "no pixel of any test image is outside" if inside else "some pixels are outside"
+    rows = [_row("The U-Net's map stays inside 0-100 %", "inside", here(unet), inside, why)]
+    claim, paper = "The PLS map leaves 0-100 % by far", "colour scale about -1000 to 1500 %"
+    why = f"far is more than {FAR} % beyond either end, in any pixel"
+    return [*rows, _row(claim, paper, here(pls), far, why)]
 
 
 def _truth_claim(methods, against):
     claim, paper = "The U-Net's map is nearer to the truth than any PLS map", "no pixel truth; implied"
     if not against:
-        known = "only the mean, the range and the smoothness are known"
-        return _row(claim, paper, "no pixel truth", "not shown", known)
+        why = "only the mean, the range and the smoothness are known"
+        return _row(claim, paper, "no pixel truth", None, why)
     best = max(against, key=lambda name: against[name]["pixel_rmse_ratio"])
+    ratio, (low, high) = against[best]["pixel_rmse_ratio"], against[best]["pixel_rmse_ratio_interval"]
     error, least = (methods[name]["map"]["pixel_rmse"] for name in ("U-Net", best))
-    low, high = against[best]["pixel_rmse_ratio_interval"]
     here = (
         f"pixel RMSE {error:.1f}; smallest of {len(against)} PLS maps: {best} {least:.1f}, "
-        f"ratio {against[best]['pixel_rmse_ratio']:.2f}, interval {low:.2f} to {high:.2f}"
+        f"ratio {ratio:.2f}, interval {low:.2f} to {high:.2f}"
     )
-    ends = {name: ratio["pixel_rmse_ratio_interval"] for name, ratio in against.items()}
-    nearer, open_ = ([name for name in ends if ends[name][k] > 1] for k in (0, 1))
     # each map is asked alone, and all have to agree: so no correction for asking many
-    held = "no" if nearer else "not shown" if open_ else "yes"
-    why = {"no": f"above 1 against {', '.join(nearer)}", "not shown": f"not below 1 against {', '.join(open_)}"}
-    return _row(claim, paper, here, held, f"the paired interval is {why.get(held, 'below 1 against each of them')}")
-
-
-def _share(map_):
-    """A share never stands alone: always with the pixel correlation to the truth."""
-    share, correlation = map_["correlated_share"], map_.get("correlation")
-    text = "no value" if share is None or share != share else f"{100 * share:.2f} %"
-    return f"{text} (correlation {'unknown' if correlation is None else format(round(correlation, 2) + 0.0, '.2f')})"
-
-
-def _row(*texts):
-    return dict(zip(("claim", "paper", "here", "held", "why"), texts, strict=True))
+    ends = {name: each["pixel_rmse_ratio_interval"] for name, each in against.items()}
+    holds, why = True, "below 1 against each of them"
+    if open_ := [name for name, (_, end) in ends.items() if end > 1]:
+        holds, why = None, f"not below 1 against {', '.join(open_)}"
+    if nearer := [name for name, (start, _) in ends.items() if start > 1]:
+        holds, why = False, f"above 1 against {', '.join(nearer)}"
+    return _row(claim, paper, here, holds, f"the paired interval is {why}")

@@ -21,9 +21,9 @@ def components_by_nugget(spectra, y, cubes, groups=None, max_components=20, prep
     cv = fit_pls(spectra, y, groups, preprocessing=preprocessing, seed=seed, max_components=max_components).cv
     masks = {name: cube.foreground for name, cube in cubes.items()}
     longest = max(8, min(min(mask.shape) for mask in masks.values()) // 4)
-    nuggets = []
+    largest, nuggets = fit_pls(spectra, y, n_components=len(cv.rmsecv), preprocessing=preprocessing), []
     for count in range(1, len(cv.rmsecv) + 1):
-        model = fit_pls(spectra, y, n_components=count, preprocessing=preprocessing)
+        model = largest.with_components(count)
         points = pooled_variogram({name: model.predict_map(cube) for name, cube in cubes.items()}, masks, longest)
         with warnings.catch_warnings():  # of a sill beyond these distances, which the nugget does not depend on
             warnings.simplefilter("ignore")

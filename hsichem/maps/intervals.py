@@ -1,4 +1,4 @@
-"""How sure: intervals for figures and for predicted means, and whether an ensemble's spread tells its error."""
+"""How sure: intervals for figures and for predicted means."""
 
 import numpy as np
 from scipy import stats
@@ -38,8 +38,7 @@ def bootstrap_interval(statistic, *arrays, groups=None, level=0.95, repeats=1000
 def rmsep_interval(reference, predicted, groups=None, seed=0) -> tuple[float, float]:
     """(low, high): 95 % bootstrap interval of the RMSEP, on a log scale. reference, predicted, groups: (n,).
 
-    From 5 to 40 animals with two images each it held the true value in 94 to 95 % of 1,500 trials with normal errors,
-    where percentiles of the bootstrap held it in 78 to 92 %; with heavy tails (t, 5 degrees of freedom) in 90 to 94 %.
+    It holds the true value about as often as it says; percentiles would not (benchmarks/maps/intervals.py).
     """
 
     def log_rmsep(y, p):
@@ -53,9 +52,8 @@ def rmsep_against(reference, predicted, baseline, groups=None, seed=0) -> dict:
 
     reference, predicted, baseline, groups: (n,). Below 1 and below 0 the first is better; the difference is in the unit
     of the reference. Beside each stands its 95 % interval, "rmsep_ratio_interval": [low, high]. They are paired: an
-    image that is hard for both does not widen them. The ratio's is on a log scale, where a ratio is a difference. From
-    5 to 40 animals with two images each it held the true ratio in 94 to 95 % of 1,500 trials with normal errors,
-    percentiles of the bootstrap in 83 to 94 %; that of the difference held the true one in 91 to 96 % of 300.
+    image that is hard for both does not widen them. The ratio's is on a log scale, where a ratio is a difference.
+    benchmarks/maps/intervals.py counts how often they hold the true values.
     """
 
     def compare(y, p, b):
@@ -76,8 +74,7 @@ def pixel_rmse_against(errors, baseline, groups=None, seed=0) -> dict:
     """Two maps of the same images: {"pixel_rmse_ratio": errors / baseline, "pixel_rmse_ratio_interval": [low, high]}.
 
     errors, baseline, groups: (n,), the pixel RMSE of each image; their means over the images are divided. The 95 %
-    interval is paired and on a log scale, as in `rmsep_against`. From 5 to 40 animals with two images each it held the
-    true ratio in 94 to 96 % of 300 trials with log-normal errors (benchmarks/maps/intervals.py).
+    interval is paired and on a log scale, as in `rmsep_against`, and counted in the same benchmark.
     """
 
     def log_ratio(e, b):
@@ -112,36 +109,3 @@ def cv_plus(reference, held_out, folds, predicted_by_fold: dict, level=0.9) -> n
     centre = np.array([predicted_by_fold[fold] for fold in folds.tolist()])  # (n, m)
     low, high = np.sort(centre - residual, axis=0)[n - rank], np.sort(centre + residual, axis=0)[rank - 1]
     return np.stack([low, high], axis=1)
-
-
-def spread_calibration(members, truths, masks, bins=10) -> dict:
-    """Does the spread of an ensemble's members tell where its mean map errs?
-
-    members: {sample: (k, rows, cols)}, one map of each member; truths, masks: {sample: (rows, cols)}; all pixels of
-    all samples are pooled. spread: standard deviation of the members (k - 1) times sqrt(1 + 1 / k), which is the error
-    to expect of their mean if the truth were one more draw from where the members came from.
-    Returns spread and error: (bins,) root mean squares in equally filled bins of the spread; ratio: of the error to the
-    spread over all pixels, 1 is calibrated, above 1 too sure; rank_correlation: Spearman's, of spread and absolute
-    error, None for a constant. Raises InputError for fewer than two members.
-    """
-    if len(next(iter(members.values()))) < 2:
-        raise InputError("an ensemble of one has no spread; give at least two members.")
-    spread, error = [], []
-    for name, maps in members.items():
-        inside = np.asarray(maps, dtype=np.float64)[:, masks[name]]  # (k, pixels)
-        differ = np.ptp(inside, axis=0) > 0  # rounding can leave the standard deviation of equal numbers above zero
-        spread.append(np.where(differ, inside.std(axis=0, ddof=1), 0) * np.sqrt(1 + 1 / len(inside)))
-        error.append(np.abs(inside.mean(axis=0) - truths[name][masks[name]]))
-    spread, error = np.concatenate(spread), np.concatenate(error)
-
-    def rms(values):
-        return float(np.sqrt(np.mean(values**2)))
-
-    known = np.ptp(spread) > 0 and np.ptp(error) > 0
-    parts = np.array_split(np.argsort(spread, kind="stable"), bins)
-    return {
-        "spread": [rms(spread[part]) for part in parts],
-        "error": [rms(error[part]) for part in parts],
-        "ratio": rms(error) / rms(spread) if spread.any() else None,
-        "rank_correlation": float(stats.spearmanr(spread, error).statistic) if known else None,
-    }

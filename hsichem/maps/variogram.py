@@ -8,7 +8,7 @@ is, not whether it is right; `null_maps` makes maps that show it.
 
 import warnings
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import product
 from numbers import Integral
 
 import numpy as np
@@ -162,8 +162,8 @@ def _root_sums(z, m, max_lag, direction):
 def pooled_variogram(maps: dict, masks: dict, max_lag: int, direction=None, estimator="classical"):
     """Lags, gamma and pairs of all pairs within each of the images, lags at the mean distance of their pairs.
 
-    maps, masks: {sample id: (rows, cols)}; max_lag in pixels, direction and estimator as of
-    `hsichem.maps.variogram.semivariogram`. What the robust one averages is pooled: mean roots, not their fourth powers.
+    maps, masks: {sample id: (rows, cols)}; max_lag in pixels, direction and estimator as of `semivariogram`. What the
+    robust one averages is pooled: mean roots, not their fourth powers.
     """
     each = np.array([semivariogram(maps[name], masks[name], max_lag, direction, estimator, True) for name in maps])
     pairs = each[:, 2].sum(axis=0)
@@ -176,18 +176,15 @@ def pooled_variogram(maps: dict, masks: dict, max_lag: int, direction=None, esti
 
 @dataclass(frozen=True)
 class Variogram:
-    """gamma(h) = nugget + sum over structures of partial_sill * shape(h / range), the shapes as in `MODELS`.
+    """gamma(h) = nugget + partial_sill * shape(h / range), with a shape of `MODELS`. Call it with lags to get gamma.
 
-    nugget, partial_sill (of all structures): the map's unit squared. range: effective range, of the longer structure,
-    in the unit of the lags, NaN where there is no partial sill. structures: (shape, partial sill, range) of each part
-    of a nested model, empty for a single one. Call it with lags to get gamma.
+    nugget, partial_sill: the map's unit squared; range: effective, in the unit of the lags, NaN without a partial sill.
     """
 
     model: str
     nugget: float
     partial_sill: float
     range: float
-    structures: tuple[tuple[str, float, float], ...] = ()
 
     @property
     def correlated_share(self) -> float:
@@ -196,91 +193,75 @@ class Variogram:
         return self.partial_sill / sill if sill > 0 else float("nan")
 
     def __call__(self, lags):
-        gamma = np.full(np.shape(lags), self.nugget)
-        for shape, sill, range_ in self.structures or [(self.model, self.partial_sill, self.range)]:
-            if sill > 0:
-                gamma = gamma + sill * MODELS[shape](np.asarray(lags, dtype=np.float64) / range_)
-        return gamma
+        if self.partial_sill == 0:
+            return np.full(np.shape(lags), self.nugget)
+        return self.nugget + self.partial_sill * MODELS[self.model](np.asarray(lags, dtype=np.float64) / self.range)
 
 
 def fit_variogram(lags, gamma, pairs, model: str) -> Variogram:
     """Weighted least squares fit: minimises sum over lags of pairs * (gamma - model)^2.
 
-    lags, gamma, pairs: (n,) as `hsichem.maps.variogram.semivariogram` returns them; lags without pairs are left out.
+    lags, gamma, pairs: (n,) as `semivariogram` returns them; lags without pairs are left out.
     model, with x = h / range (Cressie 1993, Statistics for Spatial Data, section 2.3.1; range as effective range):
       exponential 1 - exp(-3 x), gaussian 1 - exp(-3 x^2), spherical 1.5 x - 0.5 x^3 up to x = 1, then 1,
-      matern (nu = 3/2) 1 - (1 + a x) exp(-a x) with a = 4.744 (Stein 1999, Interpolation of Spatial Data),
-      or two of them, "spherical+exponential": the first has the shorter range.
-    Nugget and partial sills are not negative. For given ranges they follow from non-negative least squares, so only
-    the ranges are searched (variable projection): on a grid, then refined. They are held between twice the first lag
-    (anything narrower cannot be told from a nugget) and the last lag.
-    The share depends on the model, so name it beside the number. With whole lags it is a little low for short ranges,
-    because lag 1 holds the diagonal neighbours (1.41 pixels) too: 0.75 to 0.79 instead of 0.80 at a range of 9 pixels.
-    The mean distances, which `semivariogram` gives on request, are free of that.
+      matern (nu = 3/2) 1 - (1 + a x) exp(-a x) with a = 4.744 (Stein 1999, Interpolation of Spatial Data).
+    Nugget and partial sill are not negative. For a given range they follow from non-negative least squares, so only the
+    range is searched (variable projection), between twice the first lag, below which it cannot be told from a nugget,
+    and the last lag.
+    The share depends on the model, so name it beside the number. At whole lags it is a little low for short ranges, at
+    the mean distances, which `semivariogram` gives on request, it is not (benchmarks/maps/variogram.py).
 
     Warns when the range ends at the last lag: the sill is not reached, so partial sill and range are not known.
     Warns when gamma bends up over its first three lags, by more than 3 standard errors, and the model cannot: blur
     rounds off the straight start and hides the nugget. Gaussian and matern start round, so with them it is silent.
     Raises InputError for an unknown model, or when there are not more lags with pairs than numbers to fit.
     """
-    shapes = str(model).split("+")
-    if len(shapes) > 2 or not set(shapes) <= set(MODELS):
-        raise InputError(
-            f"variogram model {model!r} is unknown; expected one of {', '.join(MODELS)}, or two joined by '+'."
-        )
+    if str(model) not in MODELS:
+        raise InputError(f"variogram model {model!r} is unknown; expected one of {', '.join(MODELS)}.")
     lags, gamma, pairs = (np.asarray(a, dtype=np.float64) for a in (lags, gamma, pairs))
     if not lags.shape == gamma.shape == pairs.shape or lags.ndim != 1:
         raise InputError(f"lags {lags.shape}, gamma {gamma.shape}, pairs {pairs.shape}; expected three (n,) arrays.")
     used = pairs > 0
     lags, gamma, pairs = lags[used], gamma[used], pairs[used]
-    fitted = 1 + 2 * len(shapes)
-    if lags.size <= fitted or not np.isfinite(gamma).all():
-        raise InputError(
-            f"{lags.size} lags with pairs; a fit of {fitted} numbers needs at least {fitted + 1} with a finite gamma."
-        )
+    if lags.size < 4 or not np.isfinite(gamma).all():
+        raise InputError(f"{lags.size} lags with pairs; a fit of 3 numbers needs at least 4 with a finite gamma.")
     scale = gamma.max()
     if scale == 0:
         return Variogram(model, 0.0, 0.0, float("nan"))
 
-    ranges, (nugget, *sills) = _least_squares(lags, gamma / scale, np.sqrt(pairs / pairs.max()), shapes)
-    parts = [
-        (shape, float(sill * scale) if sill > 1e-9 else 0.0, float(range_) if sill > 1e-9 else float("nan"))
-        for shape, sill, range_ in zip(shapes, sills, ranges, strict=True)  # below 1e-9: rounding, not structure
-    ]
-    longest = max((range_ for _, sill, range_ in parts if sill > 0), default=float("nan"))
-    if longest > 0.999 * lags[-1]:
+    range_, (nugget, sill) = _least_squares(lags, gamma / scale, np.sqrt(pairs / pairs.max()), MODELS[model])
+    if sill <= 1e-9:  # rounding, not structure
+        sill, range_ = 0.0, float("nan")
+    if range_ > 0.999 * lags[-1]:
         warnings.warn(
             f"the {model} fit does not reach its sill within {lags[-1]:g}: take the partial sill and range as lower "
             "bounds, or raise max_lag.",
             stacklevel=2,
         )
-    if not ROUND & set(shapes) and _bends_up(lags, gamma, pairs):
+    if model not in ROUND and _bends_up(lags, gamma, pairs):
         warnings.warn(
             f"gamma bends up over the first three lags, where the {model} model can only bend down: the map is blurred "
             "(optics, smoothing, a network). Take the nugget as a lower bound and the share as an upper one.",
             stacklevel=2,
         )
-    total = sum(sill for _, sill, _ in parts)
-    return Variogram(model, float(nugget * scale), total, longest, tuple(parts) if len(parts) > 1 else ())
+    return Variogram(model, float(nugget * scale), float(sill * scale), range_)
 
 
-def _least_squares(lags, gamma, weights, shapes):
-    """(ranges, [nugget, sill of each shape]) with the smallest weighted squares; ranges ascending."""
+def _least_squares(lags, gamma, weights, shape):
+    """(range, [nugget, sill]) with the smallest weighted squares."""
 
-    def solve(ranges):
-        parts = [MODELS[shape](lags / range_) for shape, range_ in zip(shapes, ranges, strict=True)]
-        design = np.column_stack([np.ones_like(lags), *parts])
-        return optimize.nnls(design * weights[:, None], gamma * weights)  # (nugget, sills), residual norm
+    def solve(log_range):
+        design = np.column_stack([np.ones_like(lags), shape(lags / np.exp(log_range))])
+        return optimize.nnls(design * weights[:, None], gamma * weights)  # [nugget, sill], residual norm
 
-    def misfit(log_ranges):
-        return solve(np.exp(log_ranges))[1] if np.all(np.diff(log_ranges) > 0) else np.inf
+    def misfit(log_range):
+        return solve(log_range)[1]
 
-    grid = np.log(np.geomspace(2 * lags[0], lags[-1], 20 if len(shapes) == 1 else 12))
-    best = min(combinations(grid, len(shapes)), key=misfit)
-    bounds, tolerance = [(grid[0], grid[-1])] * len(shapes), {"xatol": 1e-6, "fatol": np.inf}
-    refined = optimize.minimize(misfit, best, method="Nelder-Mead", bounds=bounds, options=tolerance)
-    ranges = np.exp(refined.x if refined.fun < misfit(best) else best)
-    return ranges, solve(ranges)[0]
+    grid = np.log(np.geomspace(2 * lags[0], lags[-1], 20))
+    best, tolerance = min(grid, key=misfit), {"xatol": 1e-6, "fatol": np.inf}
+    refined = optimize.minimize(misfit, best, method="Nelder-Mead", bounds=[(grid[0], grid[-1])], options=tolerance)
+    best = refined.x[0] if refined.fun < misfit(best) else best
+    return float(np.exp(best)), solve(best)[0]
 
 
 def _bends_up(lags, gamma, pairs) -> bool:
@@ -294,12 +275,12 @@ def _bends_up(lags, gamma, pairs) -> bool:
     return line @ gamma[:3] > 3 * np.sqrt(np.sum((line * gamma[:3]) ** 2 / pairs[:3]))
 
 
-def variogram_interval(maps, masks, max_lag: int, model: str, seed, block=None, draws=300):
+def variogram_interval(maps, masks, max_lag: int, model: str, seed, draws=300):
     """A model fitted to the pooled variogram of maps, and 95 % intervals by a block bootstrap.
 
     maps, masks: sequences of (rows, cols), one or more images; max_lag, model as in `semivariogram`, `fit_variogram`;
-    seed: a seed or a Generator; block: side of the square blocks in pixels, None for a quarter of the shortest side;
-    draws: how many times the blocks are drawn with replacement and the model is fitted anew.
+    seed: a seed or a Generator; draws: how many times square blocks, as wide as a quarter of the shortest side, are
+    drawn with replacement and the model is fitted anew.
     Returns the Variogram, fitted at the lags' mean distances, and {"nugget", "correlated_share": (low, high)}.
 
     A pair belongs to the blocks of its two ends, half to each, so none is cut by a block's edge (blocks of blocks,
@@ -308,15 +289,13 @@ def variogram_interval(maps, masks, max_lag: int, model: str, seed, block=None, 
     benchmarks/maps/variogram.py counts how often the intervals hold the truth.
     Raises InputError as the two functions do, and for fewer than 8 blocks with pixels.
     """
-    if len(maps) != len(masks) or not (block is None or (isinstance(block, Integral) and block >= 1)):
-        raise InputError(
-            f"{len(maps)} maps, {len(masks)} masks, block {block!r}; expected pairs, and whole pixels or None."
-        )
-    block = max(1, min(min(np.shape(mask)) for mask in masks) // 4) if block is None else block
+    if len(maps) != len(masks):
+        raise InputError(f"{len(maps)} maps and {len(masks)} masks; expected a mask for each map.")
+    block = max(1, min(min(np.shape(mask)) for mask in masks) // 4)
     sums = [each for map, mask in zip(maps, masks, strict=True) for each in _block_sums(map, mask, max_lag, block)]
     n = len(sums)
     if n < 8:
-        raise InputError(f"{n} blocks of {block} x {block} pixels; expected at least 8. Take a smaller block.")
+        raise InputError(f"{n} blocks of {block} x {block} pixels meet the masks; expected at least 8. Give more maps.")
     fitted = fit_variogram(*_per_pair(np.sum(sums, axis=0)), model)
     drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws)
     with warnings.catch_warnings():

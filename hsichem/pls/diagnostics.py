@@ -1,21 +1,9 @@
-"""What a PLS model rests on, which spectra it has no business predicting, and how much noise it passes on."""
+"""What a PLS model rests on, which spectra are unlike those it was fitted on, and how much noise it passes on."""
 
 import numpy as np
 
-from hsichem._base import InputError
 from hsichem.cubes import REFLECTANCE_FLOOR, Cube, absorbance
 from hsichem.pls.model import PLSModel, checked, deal_folds, fit_without, per_pixel
-
-
-def vip(model: PLSModel) -> np.ndarray:
-    """(bands,) variable importance in projection; the mean of the squares is 1, so 1 is the usual border.
-
-    Wold, Johansson and Cocchi 1993; as in Chong and Jun 2005, doi 10.1016/j.chemolab.2004.12.011: squared weights,
-    averaged over the components by the variance of y that each explains, times the number of bands.
-    """
-    explained = (model.y_loadings**2).sum(axis=0) * (model.scores**2).sum(axis=0)
-    shares = (model.weights / np.linalg.norm(model.weights, axis=0)) ** 2
-    return np.sqrt(len(shares) * shares @ explained / explained.sum())
 
 
 def t2_and_q(model: PLSModel, spectra) -> np.ndarray:
@@ -25,12 +13,20 @@ def t2_and_q(model: PLSModel, spectra) -> np.ndarray:
     calibration's scores. Q, in squares of the preprocessed spectrum's unit: squared length of what the components
     cannot describe. (Naes et al. 2002, A User-Friendly Guide to Multivariate Calibration and Classification, ch. 14.)
     """
-    return _t2_and_q(model.preprocessed(spectra) - model.centre, model.rotations, model.loadings, model.scores)
+    return _t2_and_q(model.fitted, model.n_components, model.preprocessed(spectra))
 
 
-def _t2_and_q(centred, rotations, loadings, calibration_scores):
-    scores, variance = centred @ rotations, calibration_scores.var(axis=0, ddof=1)
-    return np.stack([(scores**2 / variance).sum(axis=1), ((centred - scores @ loadings.T) ** 2).sum(axis=1)], axis=1)
+def _t2_and_q(fitted, count, preprocessed):
+    rotations, loadings, calibration = _first(count, fitted.R, fitted.P, fitted.T)
+    centred = preprocessed - fitted.X_mean
+    scores = centred @ rotations
+    t2, rest = scores**2 / calibration.var(axis=0, ddof=1), centred - scores @ loadings.T
+    return np.stack([t2.sum(axis=1), (rest**2).sum(axis=1)], axis=1)
+
+
+def _first(count, *parts):
+    """The first `count` columns of each part: one column belongs to one component."""
+    return [part[:, :count] for part in parts]
 
 
 def t2_and_q_maps(model: PLSModel, cube: Cube) -> tuple[np.ndarray, np.ndarray]:
@@ -45,8 +41,7 @@ def t2_and_q_limits(model: PLSModel, spectra, y, groups=None, level=0.95, seed=0
     spectra (n, bands), y, groups and seed: those that the model was fitted on. Both statistics are computed for samples
     that were held out, and a scaled chi-square distribution g chi2(h) is given their mean and variance (Box 1954,
     doi 10.1214/aoms/1177728786; Nomikos and MacGregor 1995, doi 10.1080/00401706.1995.10485888). What the fit leaves of
-    its own samples is too small: with 40 to 200 samples and 3 to 12 components, Q limits from that flagged 6 to 47 %
-    of new samples where 5 % were asked for, those from held-out samples 5 to 6 % (benchmarks/pls/limits.py).
+    its own samples would be too small, and flag too many: benchmarks/pls/limits.py counts the false alarms.
     """
     from scipy.stats import chi2
 
@@ -54,8 +49,7 @@ def t2_and_q_limits(model: PLSModel, spectra, y, groups=None, level=0.95, seed=0
     table, (fold,) = y.reshape(len(y), -1), deal_folds(len(y), groups, seed)
     values = np.empty((len(y), 2))
     for held_out, pipeline, fitted in fit_without(fold, spectra, table, model.n_components, model.preprocessing):
-        centred = pipeline.transform(spectra[held_out]) - fitted.X_mean
-        values[held_out] = _t2_and_q(centred, fitted.R, fitted.P, fitted.T)
+        values[held_out] = _t2_and_q(fitted, model.n_components, pipeline.transform(spectra[held_out]))
     mean, variance = values.mean(axis=0), values.var(axis=0, ddof=1)
     t2, q = variance / (2 * mean) * chi2.ppf(level, 2 * mean**2 / variance)
     return float(t2), float(q)
@@ -70,23 +64,21 @@ def noise_gain(model: PLSModel, spectra) -> np.ndarray:
     larger in dark pixels, SNV and MSC in flat spectra.
     spectra: (n, bands) reflectance. Raises InputError on a wrong band count.
     """
-    if np.shape(spectra)[1:] != model.centre.shape:
-        raise InputError(f"spectra have shape {np.shape(spectra)}; this model needs (n, {len(model.centre)}).")
-    steps, seen = [step for _, step in model.pipeline.steps], [np.asarray(spectra, dtype=np.float64)]
+    steps, seen = [step for _, step in model.pipeline.steps], [model.check_bands(spectra)]
     for step in steps:
         seen.append(step.transform(seen[-1]))
     gains = []
-    for vector in model.coefficients.reshape(len(model.centre), -1).T:
+    for vector in model.coefficients.reshape(model.fitted.K, -1).T:
         gradient = np.broadcast_to(vector, seen[-1].shape)
         for step, before, after in zip(steps[::-1], seen[-2::-1], seen[:0:-1], strict=True):
             gradient = _through(step, before, after, gradient)
         gains.append(np.linalg.norm(gradient, axis=1))
-    return np.stack(gains, axis=1).reshape(len(seen[0]), *np.shape(model.intercept))
+    return np.stack(gains, axis=1).reshape(-1, *model.response_shape)
 
 
 def noise_gain_map(model: PLSModel, cube: Cube) -> np.ndarray:
     """(rows, cols) float32, (rows, cols, responses) for several: `noise_gain` of every pixel; NaN in the background."""
-    return per_pixel(cube, lambda spectra: noise_gain(model, spectra), np.shape(model.intercept))
+    return per_pixel(cube, lambda spectra: noise_gain(model, spectra), model.response_shape)
 
 
 def _through(step, x, z, gradient):

@@ -1,6 +1,6 @@
 """PLS regression: mean spectra to mean concentrations, then the same vector applied to every pixel."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -36,25 +36,32 @@ class CrossValidation:
 class PLSModel:
     """A fitted model: concentration = intercept + pipeline(spectrum) @ coefficients.
 
-    coefficients: (bands,) the regression vector, (bands, responses) for several responses; intercept: float or
-    (responses,). centre: (bands,) mean preprocessed spectrum. weights, rotations, loadings: (bands, components);
-    scores = (pipeline(spectrum) - centre) @ rotations: (n, components) those of the calibration;
-    y_loadings: (responses, components), for y scaled to variance 1. preprocessing: the steps as they were given;
-    cv: None if the component count was given.
+    fitted: ikpls' PLS of n_components or more. Of the calibration it has the weights W, rotations R, loadings P, scores
+    T, loadings Q of y scaled to variance 1 (a column for each component) and X_mean, the mean preprocessed spectrum.
+    response_shape: () or (responses,). preprocessing: the steps as they were given; cv: None if the count was given.
     """
 
     n_components: int
-    coefficients: np.ndarray
-    intercept: float | np.ndarray
     pipeline: object
-    centre: np.ndarray
-    weights: np.ndarray
-    rotations: np.ndarray
-    loadings: np.ndarray
-    scores: np.ndarray
-    y_loadings: np.ndarray
+    fitted: object
+    response_shape: tuple
     preprocessing: str | None = None
     cv: CrossValidation | None = None
+
+    @property
+    def coefficients(self) -> np.ndarray:
+        """(bands,) the regression vector, (bands, responses) for several responses."""
+        return (self.fitted.B[self.n_components - 1] * self.fitted.Y_std).reshape(-1, *self.response_shape)
+
+    @property
+    def intercept(self) -> float | np.ndarray:
+        """A number, (responses,) for several responses."""
+        return self.fitted.Y_mean.reshape(self.response_shape) - self.fitted.X_mean[0] @ self.coefficients
+
+    def with_components(self, count: int) -> "PLSModel":
+        """The model of the first `count` components, equal to a new fit. Raises InputError if there are fewer."""
+        check_count(count, self.fitted.A)
+        return replace(self, n_components=int(count), cv=None)
 
     def predict(self, spectra: np.ndarray) -> np.ndarray:
         """Spectra (n, bands) -> (n,) or (n, responses) in the unit of y. Raises InputError on a wrong band count."""
@@ -62,23 +69,26 @@ class PLSModel:
 
     def preprocessed(self, spectra: np.ndarray) -> np.ndarray:
         """(n, bands) spectra as the regression sees them. Raises InputError on a wrong band count."""
-        spectra = np.asarray(spectra, dtype=np.float64)
-        if spectra.ndim != 2 or spectra.shape[1] != len(self.coefficients):
-            raise InputError(f"spectra have shape {spectra.shape}; this model needs (n, {len(self.coefficients)}).")
-        return self.pipeline.transform(spectra)
+        return self.pipeline.transform(self.check_bands(spectra))
+
+    def check_bands(self, spectra) -> np.ndarray:
+        """Spectra (n, bands) as float64. Raises InputError on a wrong band count."""
+        spectra, bands = np.asarray(spectra, dtype=np.float64), self.fitted.K
+        if spectra.ndim != 2 or spectra.shape[1] != bands:
+            raise InputError(f"spectra have shape {spectra.shape}; this model needs (n, {bands}).")
+        return spectra
 
     def predict_map(self, cube: Cube) -> np.ndarray:
         """Cube -> (rows, cols) or (rows, cols, responses) float32 map, each foreground pixel on its own; NaN elsewhere.
 
         Linear filters, and an SNV or MSC that only they follow, act through the regression vector. The sums are float32
-        unless absorbance comes first, and a pixel may differ from `predict` by what rounding its reflectance to
-        float32 changes: up to 1e-6 of the sum of |coefficient x spectrum|, far below any camera's noise. With MSC it is
-        more where a pixel's slope over the reference is near 0; its value means nothing there.
+        unless absorbance comes first: a pixel may differ from `predict` by rounding, far below any camera's noise
+        (benchmarks/pls/model.py). With MSC it is more where a pixel's slope over the reference is near 0; its value
+        means nothing there. Raises InputError on a wrong band count.
         """
-        if cube.values.shape[2] != len(self.coefficients):
-            raise InputError(f"the cube has {cube.values.shape[2]} bands; this model needs {len(self.coefficients)}.")
-        function = folded(self.pipeline, self.coefficients, self.intercept)
-        return per_pixel(cube, function, np.shape(self.intercept))
+        if cube.values.shape[2] != self.fitted.K:
+            raise InputError(f"the cube has {cube.values.shape[2]} bands; this model needs {self.fitted.K}.")
+        return per_pixel(cube, folded(self.pipeline, self.coefficients, self.intercept), self.response_shape)
 
 
 def deal_folds(n: int, groups, seed: int, repeats: int = 1) -> np.ndarray:
@@ -105,17 +115,18 @@ def deal_folds(n: int, groups, seed: int, repeats: int = 1) -> np.ndarray:
 
 
 def fit_without(fold, spectra, y, n_components: int, preprocessing):
-    """For each fold: (held out (n,) bool, pipeline, ikpls' PLS), the last two fitted on the other folds alone.
-
-    The pipeline too: MSC learns its reference from spectra. y: (n, responses).
-    """
-    from ikpls.numpy import PLS
-
+    """For each fold: (held out (n,) bool, pipeline, ikpls' PLS), the last two fitted on the other folds alone."""
     for k in np.unique(fold):
         held_out = fold == k
-        pipeline = make_pipeline(preprocessing)
-        seen = pipeline.fit_transform(spectra[~held_out])
-        yield held_out, pipeline, PLS(scale_X=False, scale_Y=True).fit(seen, y[~held_out], n_components)
+        yield held_out, *fit_once(spectra[~held_out], y[~held_out], n_components, preprocessing)
+
+
+def fit_once(spectra, y, n_components: int, preprocessing):
+    """(pipeline, ikpls' PLS), both fitted on these spectra: MSC learns its reference from them."""
+    from ikpls.numpy import PLS
+
+    pipeline = make_pipeline(preprocessing)
+    return pipeline, PLS(scale_X=False, scale_Y=True).fit(pipeline.fit_transform(spectra), y, n_components)
 
 
 def cross_validate(spectra, y, folds, max_components: int, preprocessing=None) -> CrossValidation:
@@ -160,27 +171,25 @@ def fit_pls(
     for one model of several (PLS2; each response counts the same, whatever its variance).
     groups: (n,) labels held out together (the folds, or the animals); None holds out single samples.
     n_components: a count, or "cv": chosen by cross-validation, at most max_components.
-    preprocessing: see preprocess.make_pipeline; seed: deals more than ten groups into ten folds.
+    preprocessing: see `hsichem.cubes.make_pipeline`; seed: deals more than ten groups into ten folds.
     Fitted by improved kernel PLS, algorithm 1 (Dayal and MacGregor 1997,
     doi 10.1002/(SICI)1099-128X(199701)11:1<73::AID-CEM435>3.0.CO;2-#), spectra mean-centred and not scaled.
     Raises InputError on shapes that disagree, values that are not finite, a constant y, an impossible count.
     """
-    from ikpls.numpy import PLS
-
     spectra, y = checked(mean_spectra, y)
-    pipeline, cv = make_pipeline(preprocessing), None
+    cv = None
     if n_components == "cv":
         cv = cross_validate(spectra, y, deal_folds(len(y), groups, seed), max_components, preprocessing)
         n_components = cv.chosen
-    limit = min(len(y) - 1, spectra.shape[1])
-    if not (isinstance(n_components, int | np.integer) and 1 <= n_components <= limit):
-        raise InputError(f'n_components is {n_components!r}; expected "cv" or a count from 1 to {limit}.')
-    fitted = PLS(scale_X=False, scale_Y=True).fit(pipeline.fit_transform(spectra), y, n_components)
-    centre = fitted.X_mean[0]
-    coefficients = (fitted.B[-1] * fitted.Y_std).reshape(len(centre), *y.shape[1:])
-    intercept = y.mean(axis=0) - centre @ coefficients
-    parts = centre, fitted.W, fitted.R, fitted.P, fitted.T, fitted.Q
-    return PLSModel(int(n_components), coefficients, intercept, pipeline, *parts, preprocessing, cv)
+    check_count(n_components, min(len(y) - 1, spectra.shape[1]), 'expected "cv" or')
+    pipeline, fitted = fit_once(spectra, y, n_components, preprocessing)
+    return PLSModel(int(n_components), pipeline, fitted, y.shape[1:], preprocessing, cv)
+
+
+def check_count(count, limit: int, expected="expected") -> None:
+    """Raises InputError unless count is a whole number from 1 to limit."""
+    if not (isinstance(count, int | np.integer) and 1 <= count <= limit):
+        raise InputError(f"n_components is {count!r}; {expected} a count from 1 to {limit}.")
 
 
 def checked(spectra, y) -> tuple[np.ndarray, np.ndarray]:
@@ -217,8 +226,8 @@ def per_pixel(cube: Cube, function, shape=()) -> np.ndarray:
 def folded(pipeline, vector, intercept):
     """A function of (n, bands) spectra: the pipeline, the vector and the intercept, in as few passes as there can be.
 
-    pipeline: of `make_pipeline`, fitted; vector: (bands,) or (bands, responses); intercept: float or
-    (responses,). What the pipeline ends with is folded into the vector: filters, and an SNV or MSC before them.
+    pipeline: of `make_pipeline`, fitted; vector: (bands,) or (bands, responses); intercept: float or (responses,).
+    What the pipeline ends with is folded into the vector: filters, and an SNV or MSC before them.
     """
     from chemotools.derivative import SavitzkyGolay
     from chemotools.scatter import MultiplicativeScatterCorrection, StandardNormalVariate
@@ -228,18 +237,17 @@ def folded(pipeline, vector, intercept):
         vector = steps.pop().transform(np.eye(len(vector))) @ vector
     # (x - mean) / sd, (x - offset) / slope: what is subtracted drops out, for the vector of such spectra adds up to
     # 0. They differ from their mean by nothing along (1, 1, ..., 1), and a derivative of that is nothing, too.
+    product = _plain
     if steps and isinstance(steps[-1], StandardNormalVariate):
         steps.pop()
-        product = partial(_after_snv, vector)
+        product = _after_snv
     elif steps and isinstance(steps[-1], MultiplicativeScatterCorrection):
-        product = partial(_after_msc, vector, steps.pop())
-    else:
-        product = partial(_plain, vector)
+        product = partial(_after_msc, steps.pop())
 
     def predict(spectra):
         for step in steps:
             spectra = step.transform(spectra)
-        return product(spectra) + intercept
+        return product(vector, spectra) + intercept
 
     return predict
 
@@ -262,7 +270,7 @@ def _after_snv(vector, spectra):
     return (products.T / np.sqrt(np.where(variance > 1e-13 * mean**2, variance, np.nan))).T
 
 
-def _after_msc(vector, msc, spectra):
+def _after_msc(msc, vector, spectra):
     centred = spectra - msc.reference_.astype(spectra.dtype)
     slope = centred @ msc.pinv_A_[0].astype(spectra.dtype) + 1  # that of the reference, which was taken away, is 1
     return ((_plain(vector, centred) + msc.reference_ @ vector).T / slope).T

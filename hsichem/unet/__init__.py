@@ -8,15 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "loss": ["PUBLISHED_WEIGHTS", "TERMS", "map_losses"],
         "network": ["ChemicalUNet", "Ensemble", "PixelNetwork"],
         "predict": ["predict_map"],
-        "train": [
-            "DivergedError",
-            "TrainConfig",
-            "TrainingImage",
-            "build_network",
-            "config_from",
-            "train_fold",
-            "train_folds",
-        ],
+        "train": ["TrainConfig", "TrainingImage", "build_network", "config_from", "train_fold", "train_folds"],
         "weights": ["load_published"],
     },
 )

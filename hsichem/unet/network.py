@@ -38,16 +38,9 @@ class Stem(nn.Module):
 
 def conv_block(inputs: int, outputs: int, padding: int) -> nn.Sequential:
     """Two 3x3 convolutions with ReLU; named 0 and 3 as in the published weights."""
-    return nn.Sequential(
-        OrderedDict(
-            [
-                ("0", nn.Conv2d(inputs, outputs, 3, padding=padding)),
-                ("1", nn.ReLU(inplace=True)),
-                ("3", nn.Conv2d(outputs, outputs, 3, padding=padding)),
-                ("4", nn.ReLU(inplace=True)),
-            ]
-        )
-    )
+    first, second = (nn.Conv2d(channels, outputs, 3, padding=padding) for channels in (inputs, outputs))
+    layers = {"0": first, "1": nn.ReLU(inplace=True), "3": second, "4": nn.ReLU(inplace=True)}
+    return nn.Sequential(OrderedDict(layers))
 
 
 class Contraction(nn.Module):

@@ -16,6 +16,13 @@ def mirrored(start: int, stop: int, size: int) -> np.ndarray:
     return np.where(index < size, index, period - index)
 
 
+def network_input(cube: Cube, rows, cols):
+    """(1, bands, H, W) tensor of what lies under rows and cols (start, stop) of the map, mirrored beyond the edges."""
+    spans = zip((rows, cols), cube.values.shape, strict=False)
+    seen = np.ix_(*(mirrored(2 * start, 2 * stop, size) for (start, stop), size in spans))
+    return torch.from_numpy(cube.values[seen]).permute(2, 0, 1)[None]
+
+
 def windows(model, side: int, tile: int | None):
     """Cut a map's side into tiles: (first, last) pixel to keep, and the (start, stop) that the network must see.
 
@@ -34,8 +41,7 @@ def windows(model, side: int, tile: int | None):
 def weights_channels_last(model) -> None:
     """Lay the convolutions' weights out as inference reads them; else torch does so anew for every image or tile.
 
-    Training is slower on them (benchmarks/unet/network.py), so a network to be trained further goes back by
-    `model.to(memory_format=torch.contiguous_format)`.
+    Before further training, undo it by `model.to(memory_format=torch.contiguous_format)`: training is slower on them.
     """
     for layer in model.modules():
         if isinstance(layer, torch.nn.Conv2d):
@@ -46,12 +52,10 @@ def weights_channels_last(model) -> None:
 def predict_map(model, cube: Cube, tile: int | None = None, dtype=None) -> np.ndarray:
     """Cube -> (rows // 2, cols // 2) float32 map of a ChemicalUNet or Ensemble, mirrored at the image's edges.
 
-    tile: side of the tiles in map pixels, rounded up to a multiple of 2**depth; None predicts the image whole.
-    The published network on 2360 x 1272 x 62 needs 1.3 GB beside the cube with tile=512 (benchmarks/unet/network.py).
-    Tiles without foreground are skipped and hold NaN. dtype: torch.bfloat16 for mixed precision, None for float32.
-    With align_corners=True, as published, a tiled map is not the whole one: upsampling then depends on the tile's size.
-    With random weights and tiles of 256 it is off by 0.08 of the map's standard deviation, in single pixels by 0.9 (the
-    same benchmark); predict whole where memory allows.
+    tile: side of the tiles in map pixels, rounded up to a multiple of 2**depth; None predicts the image whole. Tiles
+    without foreground are skipped and hold NaN. dtype: torch.bfloat16 for mixed precision, None for float32.
+    Tiles save memory. With align_corners=True, as published, they also change the map a little, because upsampling
+    depends on the tile's size: predict whole where memory allows (both are measured in benchmarks/unet/network.py).
     Warns when the cube's wavelengths are not those that the network was trained on, where they are known.
     Raises InputError when the cube has another number of bands than the network.
     """
@@ -72,10 +76,7 @@ def predict_map(model, cube: Cube, tile: int | None = None, dtype=None) -> np.nd
         for left, right, c0, c1 in windows(model, cols, tile):
             if not cube.foreground[2 * top : 2 * bottom, 2 * left : 2 * right].any():
                 continue
-            seen = np.ix_(
-                mirrored(2 * r0, 2 * r1, cube.values.shape[0]), mirrored(2 * c0, 2 * c1, cube.values.shape[1])
-            )
-            x = torch.from_numpy(cube.values[seen]).to(device).permute(2, 0, 1)[None]  # (1, bands, H, W)
+            x = network_input(cube, (r0, r1), (c0, c1)).to(device)
             with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
                 part = model(x)[0, 0].float().cpu().numpy()
             skip_r, skip_c = top - r0 - model.margin, left - c0 - model.margin

@@ -19,19 +19,19 @@ import torch
 from safetensors.torch import save
 from tqdm import tqdm
 
-from hsichem._base import locked, replacing
+from hsichem._base import InputError, locked, replacing
 from hsichem.cubes import Cube, whole_blocks
 from hsichem.unet.loss import PUBLISHED_WEIGHTS, TERMS, map_losses
 from hsichem.unet.network import ChemicalUNet, Ensemble, PixelNetwork
-from hsichem.unet.predict import mirrored, windows
-from hsichem.unet.weights import check_names, read_weights
+from hsichem.unet.predict import network_input, windows
+from hsichem.unet.weights import load_state, read_weights
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """Everything that decides the weights; the defaults are the published settings."""
 
-    network: str = "unet"  # or "pixel": see pixelnet.py
+    network: str = "unet"  # or "pixel": PixelNetwork
     width: int = 64  # channels of the first block; each level doubles them
     depth: int = 4  # poolings
     padding: str = "valid"
@@ -55,7 +55,7 @@ class TrainConfig:
 
 
 def config_from(run, pitch_mm: float | None = None) -> TrainConfig:
-    """The settings of a notebook (settings.check) as a TrainConfig, for images of this pixel pitch.
+    """The settings of a notebook, as `hsichem.lab.read_settings` returns them, for images of this pixel pitch.
 
     run.smoothness is the weight between neighbouring pixels of the map, as published. The corrected loss counts per mm:
     its weight is that times the map's squared pitch, the same for every resolution. Without a pitch it stays per pixel.
@@ -79,11 +79,9 @@ class TrainingImage:
     def from_cube(cls, model, cube: Cube, reference: float):
         """Mirror a cube to a size the network can take; mirrored pixels stay out of the mask."""
         mask = whole_blocks(cube.foreground)
-        (_, rows, r0, r1), (_, cols, c0, c1) = (next(windows(model, side, None)) for side in mask.shape)
-        seen = np.ix_(mirrored(2 * r0, 2 * r1, cube.values.shape[0]), mirrored(2 * c0, 2 * c1, cube.values.shape[1]))
-        size = [model.fitting_size(side) for side in (rows, cols)]
-        mask = np.pad(mask, [(0, size[0] - rows), (0, size[1] - cols)])
-        x = torch.from_numpy(cube.values[seen]).permute(2, 0, 1)[None].contiguous()
+        rows, cols = (next(windows(model, side, None))[2:] for side in mask.shape)
+        mask = np.pad(mask, [(0, model.fitting_size(side) - side) for side in mask.shape])
+        x = network_input(cube, rows, cols).contiguous()
         return cls(x, torch.from_numpy(mask)[None, None], torch.tensor([reference], dtype=torch.float32))
 
 
@@ -124,91 +122,116 @@ def image_losses(model, image: TrainingImage, config: TrainConfig, flips=()) -> 
     device = next(model.parameters()).device
     with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
         prediction = model(image.x.flip(flips).to(device))
-    return map_losses(
-        prediction.float(),
-        image.mask.flip(flips).to(device),
-        image.reference.to(device),
-        config.weights,
-        config.variant,
-        model.parameters(),
-        config.pitch_mm,
-    )
+    mask, reference = image.mask.flip(flips).to(device), image.reference.to(device)
+    options = config.weights, config.variant, model.parameters(), config.pitch_mm
+    return map_losses(prediction.float(), mask, reference, *options)
 
 
-def train_fold(images, folds, fold: int, config: TrainConfig, folder, on_epoch=None) -> ChemicalUNet:
+class FoldRun:
+    """A fold in training: network, optimiser, schedule, the best state so far, a row for each epoch."""
+
+    def __init__(self, model, config: TrainConfig, fold: int):
+        self.model = model.to("cuda" if torch.cuda.is_available() else "cpu")
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+        self.config, self.fold, self.schedule = config, fold, Schedule(config)
+        self.history, self.best, self.action = [], None, "wait"
+
+    def run_epoch(self, training, watched) -> dict:
+        """Train on some images, measure the MSE on others, do what the schedule says; return the row of the epoch."""
+        epoch, rate = len(self.history) + 1, self.optimizer.param_groups[0]["lr"]
+        terms = self._train(training, epoch)
+        self.model.eval()
+        with torch.no_grad():
+            mse = float(np.mean([image_losses(self.model, image, self.config)["mse"].item() for image in watched]))
+        if not math.isfinite(mse):
+            raise DivergedError(f"fold {self.fold}, epoch {epoch}: the validation MSE is {mse}.")
+        self.history.append({"epoch": epoch, **terms, "validation_mse": mse, "learning_rate": rate})
+        self.action = self.schedule.step(epoch, mse)
+        if self.action == "better":
+            self.best = copy.deepcopy(self._state())
+        elif self.action == "drop":
+            self._load(self.best)
+            for group in self.optimizer.param_groups:
+                group["lr"] = max(rate / 10, self.config.lowest_rate)
+        return self.history[-1]
+
+    def _train(self, images, epoch):
+        """One step for each image, in random order and flipped at random; the mean of each loss term."""
+        rng = np.random.default_rng([self.config.seed, self.fold, epoch])  # no state: a resumed epoch draws the same
+        sums = dict.fromkeys((*TERMS, "total"), 0.0)
+        self.model.train()
+        for i in rng.permutation(len(images)):
+            flips = [axis for axis in (2, 3) if rng.random() < 0.5]
+            losses = image_losses(self.model, images[i], self.config, flips)
+            self.optimizer.zero_grad()
+            losses["total"].backward()
+            self.optimizer.step()
+            for name, value in losses.items():
+                sums[name] += value.item() / len(images)
+                if not math.isfinite(sums[name]):
+                    raise DivergedError(f"fold {self.fold}, epoch {epoch}: the loss term {name!r} is {sums[name]}.")
+        return sums
+
+    def save(self, path) -> None:
+        """Everything that `resume` needs."""
+        saved = self._state() | {"best": self.best, "action": self.action, "history": self.history}
+        saved |= {"schedule": (self.schedule.best, self.schedule.waited)}
+        memory = io.BytesIO()  # to a file directly, a full disk would be a RuntimeError about "unexpected pos"
+        torch.save(saved, memory)
+        with replacing(path) as part:
+            part.write_bytes(memory.getbuffer())
+
+    def resume(self, path) -> None:
+        """Go on after the last epoch that was saved. Raises InputError where the file does not hold one."""
+        try:
+            saved = torch.load(path, weights_only=True)
+            self._load(saved)
+            self.schedule.best, self.schedule.waited = saved["schedule"]
+            self.history, self.best, self.action = saved["history"], saved["best"], saved["action"]
+        except Exception as error:  # each kind of damage has its own
+            reason = f"{path} holds no training to go on with ({type(error).__name__})"
+            raise InputError(f"{reason}; delete it, and fold {self.fold} is trained anew.") from error
+
+    def _state(self):
+        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def _load(self, state):
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))  # else its steps would change `state`
+
+
+def train_fold(images, folds, fold: int, config: TrainConfig, folder, on_epoch=None) -> ChemicalUNet | PixelNetwork:
     """Train on every image outside `fold`, watch the MSE on those inside, return the best network in eval mode.
 
     images: a sequence of TrainingImage; folds: the fold of each. folder: gets fold<k>.csv (the terms by epoch, in the
     loss's units) and fold<k>.safetensors; while training, fold<k>.checkpoint.pt, from which a killed run goes on to
     the same weights. A finished fold is read back. on_epoch(history) is called with the rows so far.
-    Raises DivergedError when a term is NaN or infinite.
+    Raises DivergedError when a term is NaN or infinite, InputError for a file there that cannot be read back.
     """
-    folder = Path(folder)
-    finished, checkpoint = folder / f"fold{fold}.safetensors", folder / f"fold{fold}.checkpoint.pt"
+    finished, checkpoint = (Path(folder) / f"fold{fold}.{ending}" for ending in ("safetensors", "checkpoint.pt"))
     model = build_network(config, images[0].x.shape[1], fold)
     if finished.exists():
-        state = read_weights(finished)
-        check_names(finished, model, state)
-        model.load_state_dict(state)
-        return model.eval()
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
-    training = [i for i, k in enumerate(folds) if k != fold]
-    watched = [i for i, k in enumerate(folds) if k == fold]
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
-    schedule, history, best, action = Schedule(config), [], None, "wait"
+        return load_state(model, read_weights(finished), finished)
+    run = FoldRun(model, config, fold)
     if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
-        schedule.best, schedule.waited = saved["schedule"]
-        history, best, action = saved["history"], saved["best"], saved["action"]
-    with tqdm(total=config.epochs, initial=len(history), desc=f"fold {fold}", unit="epoch", mininterval=1) as bar:
-        for epoch in range(len(history) + 1, config.epochs + 1):
-            if action == "stop":
-                break
-            rng = np.random.default_rng([config.seed, fold, epoch])  # no state to save: a resumed epoch draws the same
-            sums = dict.fromkeys((*TERMS, "total"), 0.0)
-            model.train()
-            for i in rng.permutation(training):
-                losses = image_losses(model, images[i], config, [axis for axis in (2, 3) if rng.random() < 0.5])
-                optimizer.zero_grad()
-                losses["total"].backward()
-                optimizer.step()
-                for name, value in losses.items():
-                    sums[name] += value.item() / len(training)
-                    if not math.isfinite(sums[name]):
-                        raise DivergedError(f"fold {fold}, epoch {epoch}: the loss term {name!r} is {sums[name]}.")
-            model.eval()
-            with torch.no_grad():
-                watched_mse = np.mean([image_losses(model, images[i], config)["mse"].item() for i in watched])
-            if not math.isfinite(watched_mse):
-                raise DivergedError(f"fold {fold}, epoch {epoch}: the validation MSE is {watched_mse}.")
-            rate = optimizer.param_groups[0]["lr"]
-            history.append({"epoch": epoch, **sums, "validation_mse": float(watched_mse), "learning_rate": rate})
-            action = schedule.step(epoch, float(watched_mse))
-            if action == "better":
-                best = copy.deepcopy({"model": model.state_dict(), "optimizer": optimizer.state_dict()})
-            elif action == "drop":
-                model.load_state_dict(best["model"])
-                optimizer.load_state_dict(copy.deepcopy(best["optimizer"]))
-                for group in optimizer.param_groups:
-                    group["lr"] = max(rate / 10, config.lowest_rate)
-            saved = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "best": best, "action": action}
-            saved |= {"schedule": (schedule.best, schedule.waited), "history": history}
-            memory = io.BytesIO()  # to a file directly, a full disk would be a RuntimeError about "unexpected pos"
-            torch.save(saved, memory)
-            with replacing(checkpoint) as part:
-                part.write_bytes(memory.getbuffer())
-            bar.set_postfix({name: f"{sums[name]:.3g}" for name in TERMS} | {"validation mse": f"{watched_mse:.3g}"})
+        run.resume(checkpoint)
+    training = [image for image, k in zip(images, folds, strict=True) if k != fold]
+    watched = [image for image, k in zip(images, folds, strict=True) if k == fold]
+    bar = tqdm(total=config.epochs, initial=len(run.history), desc=f"fold {fold}", unit="epoch", mininterval=1)
+    with bar:
+        while run.action != "stop" and len(run.history) < config.epochs:
+            row = run.run_epoch(training, watched)
+            run.save(checkpoint)
+            bar.set_postfix({name.replace("_", " "): f"{row[name]:.3g}" for name in (*TERMS, "validation_mse")})
             bar.update()
             if on_epoch:
-                on_epoch(history)
-    model.load_state_dict(best["model"])
+                on_epoch(run.history)
+    model.load_state_dict(run.best["model"])
     model.to("cpu").eval()
-    with replacing(folder / f"fold{fold}.csv") as part, open(part, "w", newline="") as file:
-        writer = csv.DictWriter(file, history[0])
+    with replacing(Path(folder) / f"fold{fold}.csv") as part, open(part, "w", newline="") as file:
+        writer = csv.DictWriter(file, run.history[0])
         writer.writeheader()
-        writer.writerows(history)
+        writer.writerows(run.history)
     with replacing(finished) as part:
         part.write_bytes(save(model.state_dict()))
     checkpoint.unlink(missing_ok=True)

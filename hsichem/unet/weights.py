@@ -17,7 +17,7 @@ def from_hub(name: str) -> Path:
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
-        raise InputError(f"{name} is no file or folder here; to fetch it: pip install 'hsichem[hub]'.") from None
+        raise InputError(f"{name} is not a local file or folder; to download it: pip install 'hsichem[hub]'.") from None
     return Path(snapshot_download(name, allow_patterns=[f"*{suffix}" for suffix in WEIGHT_FILES]))
 
 
@@ -38,18 +38,20 @@ def read_weights(path: Path) -> dict:
         raise InputError(f"{path} cannot be read as a plain table of weights: {reason}.") from error
 
 
-def check_names(path, model, state):
-    """Raise InputError that lists the first names and shapes by which a state dict differs from the model's."""
+def load_state(model, state: dict, path):
+    """The model with the weights of a state dict, in eval mode.
+
+    Raises InputError that names path and the first names and shapes by which the state dict differs from the model's.
+    """
     want = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     have = {name: tuple(getattr(tensor, "shape", ())) for name, tensor in state.items()}
-    wrong = [
-        f"{name}: {have.get(name, 'missing')}, expected {shape}"
-        for name, shape in want.items()
-        if have.get(name) != shape
-    ]
+    differ = {name: shape for name, shape in want.items() if have.get(name) != shape}
+    wrong = [f"{name}: {have.get(name, 'missing')}, expected {shape}" for name, shape in differ.items()]
     wrong += [f"{name}: not expected" for name in have if name not in want]
     if wrong:
         raise InputError(f"{path} does not fit the network in {len(wrong)} tensors: {'; '.join(wrong[:5])}.")
+    model.load_state_dict(state)
+    return model.eval()
 
 
 def load_published(path):
@@ -77,7 +79,5 @@ def load_published(path):
         ) from None
     depth = sum(name.startswith("models.1.contraction") and name.endswith("0.weight") for name in state)
     model = ChemicalUNet(channels + KERNEL_BANDS - 1, width, max(depth, 1))
-    check_names(path, model, state)
-    model.load_state_dict(state)
     model.trained_nm = TRAINED_NM if model.bands == 62 else None  # other band counts are not the published training
-    return model.eval()
+    return load_state(model, state, path)

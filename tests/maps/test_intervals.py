@@ -11,7 +11,6 @@ from hsichem.maps.intervals import (
     pixel_rmse_against,
     rmsep_against,
     rmsep_interval,
-    spread_calibration,
 )
 
 
@@ -167,36 +166,3 @@ def test_cv_plus_refuses():
         cv_plus(y, y, folds, {0: y}, level=0.8)
     with pytest.raises(InputError, match=r"three \(n,\) arrays"):
         cv_plus(y, y[:7], folds, {0: y, 1: y}, level=0.8)
-
-
-@pytest.fixture
-def ensemble():
-    """Truth and members from the same distribution at each pixel, its width known; the half beyond the mask is not."""
-    rng = np.random.default_rng(10)
-    width = np.linspace(1, 9, 60)[:, None] * np.ones((1, 80))
-    maps = {name: 50 + width * rng.standard_normal((6, 60, 80)) for name in "ab"}
-    mask = np.arange(80) < 40 + np.zeros((60, 1))
-    return {k: m[1:] for k, m in maps.items()}, {k: m[0] for k, m in maps.items()}, {"a": mask, "b": mask}
-
-
-def test_a_truth_drawn_with_the_members_is_calibrated(ensemble):
-    members, truths, masks = ensemble
-    found = spread_calibration(members, truths, masks)
-    assert found["ratio"] == pytest.approx(1, abs=0.03)
-    assert len(found["spread"]) == len(found["error"]) == 10 and np.all(np.diff(found["spread"]) > 0)
-    assert found["error"][-1] > 2.5 * found["error"][0]  # wide pixels err more
-    inside = masks["a"]
-    error = np.concatenate([np.abs(members[k].mean(axis=0) - truths[k])[inside] for k in "ab"])
-    spread = np.concatenate([members[k].std(axis=0, ddof=1)[inside] for k in "ab"])
-    assert found["rank_correlation"] == pytest.approx(stats.spearmanr(spread, error).statistic)
-    assert np.mean(np.square(found["error"])) == pytest.approx(np.mean(error**2), rel=1e-3)  # the bins hold all pixels
-
-
-def test_a_bias_that_all_members_share_makes_the_ensemble_too_sure(ensemble):
-    members, truths, masks = ensemble
-    assert spread_calibration({k: m + 30 for k, m in members.items()}, truths, masks)["ratio"] > 4
-    alike = {k: np.repeat(m[:1], 5, axis=0) for k, m in members.items()}
-    flat = spread_calibration(alike, truths, masks)
-    assert flat["ratio"] is None and flat["rank_correlation"] is None
-    with pytest.raises(InputError, match="ensemble of one"):
-        spread_calibration({k: m[:1] for k, m in members.items()}, truths, masks)

@@ -104,39 +104,13 @@ def test_fit_leaves_out_lags_without_pairs():
 
 def test_fit_refuses():
     lags = np.arange(1, 11)
-    for unknown in ("linear", "spherical+linear", "spherical+spherical+spherical", None):
+    for unknown in ("linear", "spherical+exponential", None):
         with pytest.raises(InputError, match="is unknown; expected one of exponential, spherical, gaussian"):
             fit_variogram(lags, lags, lags, unknown)
     with pytest.raises(InputError, match="at least 4"):
         fit_variogram(lags[:3], lags[:3], lags[:3], "spherical")
-    with pytest.raises(InputError, match="at least 6"):
-        fit_variogram(lags[:5], lags[:5], lags[:5], "spherical+gaussian")
     with pytest.raises(InputError, match="three"):
         fit_variogram(lags, lags, lags[:5], "spherical")
-
-
-@pytest.mark.parametrize("model", ["spherical+spherical", "exponential+spherical", "gaussian+exponential"])
-def test_fit_recovers_two_structures(model):
-    lags, (short, long) = np.arange(1, 61), model.split("+")
-    gamma = FORMULAS[short](lags, 2, 3, 8) + FORMULAS[long](lags, 0, 5, 40)
-    fit = fit_variogram(lags, gamma, 70_000 - 1000 * lags, model)
-    (first, sill_1, range_1), (second, sill_2, range_2) = fit.structures
-    assert (first, second) == (short, long)
-    assert (fit.nugget, sill_1, range_1, sill_2, range_2) == pytest.approx((2, 3, 8, 5, 40), rel=1e-3)
-    assert (fit.partial_sill, fit.range) == pytest.approx((8, 40), rel=1e-3)
-    assert fit.correlated_share == pytest.approx(0.8, rel=1e-3)
-    np.testing.assert_allclose(fit(lags), gamma, rtol=1e-5)
-
-
-def test_two_structures_are_not_made_of_one():
-    lags = np.arange(1, 41)
-    fit = fit_variogram(lags, FORMULAS["spherical"](lags, 2, 6, 14), np.ones(40), "spherical+spherical")
-    assert fit.correlated_share == pytest.approx(0.75, abs=1e-4)
-    sills = [sill for _, sill, _ in fit.structures]
-    assert fit.partial_sill == pytest.approx(sum(sills))
-    np.testing.assert_allclose(fit(lags), FORMULAS["spherical"](lags, 2, 6, 14), rtol=1e-3)
-    flat = fit_variogram(lags, np.full(40, 3.0), np.ones(40), "spherical+spherical")
-    assert flat.correlated_share == 0 and np.isnan(flat.range) and flat(lags) == pytest.approx(np.full(40, 3))
 
 
 @pytest.mark.filterwarnings("ignore:the .* fit does not reach its sill")
@@ -151,16 +125,9 @@ def test_fit_warns_of_blur_and_only_of_blur(mean_lags):
         blurred = gaussian_filter(field, 1)
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message="gamma bends up")
-            for model in ("spherical", "exponential", "spherical+spherical"):
+            for model in ("spherical", "exponential"):
                 fit_variogram(*semivariogram(field, inside, 24, mean_lags=mean_lags), model)
-            for model in ("gaussian", "matern", "spherical+matern"):
+            for model in ("gaussian", "matern"):
                 fit_variogram(*semivariogram(blurred, inside, 24, mean_lags=mean_lags), model)
         with pytest.warns(UserWarning, match="gamma bends up over the first three lags, where the spherical"):
             fit_variogram(*semivariogram(blurred, inside, 24, mean_lags=mean_lags), "spherical")
-
-
-def test_the_first_of_two_structures_is_the_shorter():
-    lags = np.arange(1, 61)
-    gamma = FORMULAS["gaussian"](lags, 2, 3, 10) + FORMULAS["spherical"](lags, 0, 5, 14)
-    (_, _, short), (_, _, long) = fit_variogram(lags, gamma, np.ones(60), "spherical+gaussian").structures
-    assert short <= long

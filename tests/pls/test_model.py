@@ -6,6 +6,7 @@ from sklearn.cross_decomposition import PLSRegression
 
 from hsichem import Cube, InputError
 from hsichem.cubes import make_pipeline
+from hsichem.pls.diagnostics import t2_and_q
 from hsichem.pls.model import cross_validate, deal_folds, fit_pls
 
 EXACT = {"scale": False, "tol": 1e-14, "max_iter": 10_000}  # of several responses its weights come by iteration
@@ -29,6 +30,26 @@ def test_predictions_equal_scikit_learn(calibration, components):
     new = spectra[::-1] * 1.1
     np.testing.assert_allclose(ours.predict(new), theirs.predict(new).ravel(), rtol=1e-8)
     np.testing.assert_allclose(ours.coefficients, theirs.coef_.ravel(), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("preprocessing", [None, "absorbance+snv+sg1"])
+def test_one_fit_holds_the_model_of_every_smaller_count(calibration, preprocessing, several):
+    spectra, y = calibration
+    y = np.stack([y, 3 - 0.1 * y**2], axis=1) if several else y
+    largest = fit_pls(spectra, y, None, 20, preprocessing)
+    new = spectra[::-1] * 1.1
+    for count in range(1, 21):
+        ours, refit = largest.with_components(count), fit_pls(spectra, y, None, count, preprocessing)
+        assert (ours.n_components, ours.cv, ours.preprocessing) == (count, None, preprocessing)
+        np.testing.assert_allclose(ours.coefficients, refit.coefficients, rtol=1e-10)
+        np.testing.assert_allclose(ours.intercept, refit.intercept, rtol=1e-10)
+        np.testing.assert_allclose(ours.predict(new), refit.predict(new), rtol=1e-10)
+        np.testing.assert_allclose(t2_and_q(ours, new), t2_and_q(refit, new), rtol=1e-10)
+    assert np.shape(largest.intercept) == y.shape[1:]
+    for wrong in (0, 21, 2.0, "cv"):
+        with pytest.raises(InputError, match="expected a count from 1 to 20"):
+            largest.with_components(wrong)
 
 
 def test_cross_validation_equals_a_loop_over_folds(calibration):

@@ -281,5 +281,5 @@ def test_a_name_on_the_hub_is_fetched_with_weights_alone(tmp_path, monkeypatch):
     assert len(load_published("Sm00thix/unet_chemical_map").members) == 1
     assert asked == [("Sm00thix/unet_chemical_map", ["*.safetensors", "*.pt", "*.pth"])]
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(InputError, match=r"hsichem\[hub\]"):
+    with pytest.raises(InputError, match=r"is not a local file or folder; to download it: pip install .hsichem\[hub\]"):
         load_published("Sm00thix/unet_chemical_map")

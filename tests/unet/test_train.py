@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from hsichem import Cube
+from hsichem import Cube, InputError
 from hsichem.unet.predict import predict_map
 from hsichem.unet.train import (
     DivergedError,
@@ -155,6 +155,20 @@ def test_a_run_killed_in_mid_epoch_ends_with_the_same_weights(tmp_path):
     train_fold(tiny_images(), FOLDS, 1, TINY, tmp_path / "whole")
     for name in ("fold1.csv", "fold1.safetensors"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.parametrize("damage", [lambda content: b"", lambda content: content[:900], lambda content: b"a" * 900])
+def test_a_damaged_checkpoint_is_named_and_not_trained_over(tmp_path, damage):
+    def stop(history):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_fold(tiny_images(), FOLDS, 1, TINY, tmp_path, on_epoch=stop)
+    checkpoint = tmp_path / "fold1.checkpoint.pt"
+    checkpoint.write_bytes(damage(checkpoint.read_bytes()))
+    with pytest.raises(InputError, match=r"fold1\.checkpoint\.pt holds no training to go on with .*delete it"):
+        train_fold(tiny_images(), FOLDS, 1, TINY, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["fold1.checkpoint.pt"]
 
 
 def test_a_diverging_run_stops_with_epoch_and_term_and_writes_nothing(tmp_path):
