@@ -8,7 +8,6 @@ system's page cache; the table has medians, and the two results are compared. No
 
 import argparse
 import statistics
-import sys
 import tempfile
 import time
 from functools import partial
@@ -17,12 +16,11 @@ from pathlib import Path
 import numpy as np
 import spectral
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from hsichem.loaders.envi import AXES, read_cube
+from hsichem.loaders import read_cube
 from hsichem.loaders.envi_header import DTYPES
 
 SCALE = 10_000
+AXES = {"bsq": "bands rows cols", "bil": "rows bands cols", "bip": "rows cols bands"}  # order in the file
 
 
 def write(folder, interleave, shape, dtype):

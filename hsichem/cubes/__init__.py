@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "cube": ["Cube"],
-        "masks": ["foreground_mask", "inside_polygon", "otsu_threshold", "pixel_kinds", "polygon_mask", "saturated"],
+        "masks": ["foreground_mask", "otsu_threshold", "pixel_kinds", "polygon_mask", "saturated"],
         "blocks": ["binned", "block_mean", "whole_blocks"],
         "preprocess": [
             "REFLECTANCE_FLOOR",
@@ -14,7 +14,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "autoscale",
             "crop_and_bin",
             "make_pipeline",
-            "published_input",
             "smooth",
         ],
     },

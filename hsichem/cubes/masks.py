@@ -50,22 +50,14 @@ def foreground_mask(cube: Cube, on: str | float = "brightness") -> np.ndarray:
     return ndimage.binary_fill_holes(pieces == largest)
 
 
-def polygon_mask(corners, shape: tuple) -> np.ndarray:
+def polygon_mask(corners, shape: tuple, step: int = 1) -> np.ndarray:
     """(rows, cols) bool: pixels whose centres lie inside a polygon; where it crosses itself, by the even-odd rule.
 
-    corners: three or more (row, col) in pixels, as the explorer gives them: (0, 0) is the upper left corner of the
-    image, (0.5, 0.5) the centre of its first pixel. Parts outside the image are cut off.
-    Raises InputError for fewer corners, or when no pixel is inside.
+    corners: three or more (row, col) in pixels of the image, as the explorer gives them: (0, 0) is its upper left
+    corner, (0.5, 0.5) the centre of its first pixel. Parts outside are cut off, and no pixel may be inside.
+    step: of a map of this shape, the width of its pixels in the image's. Raises InputError for fewer corners.
     """
-    mask = inside_polygon(corners, shape)
-    if not mask.any():
-        raise InputError(f"the polygon holds no pixel of an image of {shape}; its corners are (row, col).")
-    return mask
-
-
-def inside_polygon(polygon, shape: tuple, step: int = 1) -> np.ndarray:
-    """(rows, cols) bool: as `polygon_mask`, on pixels `step` times as wide as the image's; it may hold none."""
-    corners = np.asarray(polygon, dtype=float)
+    corners = np.asarray(corners, dtype=float)
     if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3 or not np.isfinite(corners).all():
         raise InputError(f"polygon of shape {corners.shape}; expected three or more (row, col) corners.")
     row, col = (step * (axis + 0.5) for axis in np.ogrid[: shape[0], : shape[1]])

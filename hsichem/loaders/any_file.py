@@ -11,9 +11,9 @@ from scipy.io import netcdf_file
 
 from hsichem._base import InputError, to_float
 from hsichem.cubes import Cube
-from hsichem.loaders import envi
-from hsichem.loaders import white_dark as capture
-from hsichem.loaders.envi_header import LONGEST, in_order, to_nm
+from hsichem.loaders import white_dark
+from hsichem.loaders.envi import read_capture, read_cube
+from hsichem.loaders.envi_header import HEADER_BYTES, in_order, to_nm
 from hsichem.loaders.matlab import DEFLATE, open_arrays
 from hsichem.loaders.scaling import to_cube
 
@@ -37,23 +37,23 @@ def read_any(path) -> Cube:
         raise InputError(f"{path}: no such file or folder.")
     suffix = path.suffix.lower()
     if suffix == ".hdr":
-        return envi.read_cube(path)
+        return read_cube(path)
     if suffix in READERS:
         return READERS[suffix](path)
     names = {f"{path.stem}.hdr".lower(), f"{path.name}.hdr".lower()}
-    headers = [file for file in capture.listed(path.parent) if file.name.lower() in names]
+    headers = [file for file in white_dark.listed(path.parent) if file.name.lower() in names]
     if len(headers) == 1:
-        return envi.read_cube(headers[0])
+        return read_cube(headers[0])
     raise InputError(f"{path}: not a known image: no ENVI header beside it, and none of {', '.join(READERS)}.")
 
 
 def _read_folder(path: Path) -> Cube:
     folder = path / "capture" if (path / "capture").is_dir() else path
-    suffixes = {file.suffix.lower() for file in capture.listed(folder)}
+    suffixes = {file.suffix.lower() for file in white_dark.listed(folder)}
     if ".nc" not in suffixes or ".hdr" in suffixes:
-        return envi.read_capture(path)
-    paths = capture.find_frames(path, ".nc")
-    return capture.calibrate({kind: _read_netcdf(file) for kind, file in paths.items()}, paths)
+        return read_capture(path)
+    paths = white_dark.find_frames(path, ".nc")
+    return white_dark.calibrate({kind: _read_netcdf(file) for kind, file in paths.items()}, paths)
 
 
 def _read_npy(path: Path) -> Cube:
@@ -119,7 +119,8 @@ def _cube(path: Path, shapes: dict[str, tuple], load) -> Cube:
     axes = [axis for axis in range(3) if shape[axis] == len(nm)]
     if not axes or (2 not in axes and len(axes) > 1):
         raise InputError(
-            f"{path}: {len(nm)} wavelengths for {cubes[0]} {shape}; one axis must be as long, best the last."
+            f"{path}: {len(nm)} wavelengths for {cubes[0]} {shape}; one axis must have that length, preferably the "
+            "last."
         )
     stored, attributes = load(cubes[0])
     if stored.dtype.kind not in "uif":
@@ -142,7 +143,7 @@ def _beside(path: Path, listed: str) -> np.ndarray:
             f"{path}: no wavelengths among {listed}; name the vector 'wavelength', or write one number for each band "
             f"to {beside.name} beside it."
         )
-    words = beside.read_bytes()[:LONGEST].decode("latin-1").replace(",", " ").split()
+    words = beside.read_bytes()[:HEADER_BYTES].decode("latin-1").replace(",", " ").split()
     numbers = [to_float(word) for word in words]
     if not numbers or None in numbers or not np.isfinite(numbers).all():
         raise InputError(f"{beside}: expected one number for each band, and nothing else.")

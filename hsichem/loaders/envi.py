@@ -1,20 +1,22 @@
 """ENVI images: raw counts, a Cube, a capture calibrated with its references, and writing one.
 
 hsichem.loaders.envi_header says how a header is read, hsichem.loaders.white_dark how references are found and used.
+SPy maps the pixels, from the checked header, and writes headers.
 """
 
 import warnings
 from pathlib import Path
 
 import numpy as np
+from spectral.io import envi as spy_envi
 
-from hsichem._base import InputError, replacing, short, to_float
+from hsichem._base import InputError, replacing
 from hsichem.cubes import Cube
-from hsichem.loaders import white_dark as capture
+from hsichem.loaders import white_dark
 from hsichem.loaders.envi_header import DTYPES, good_bands, number, per_band, read_header
 from hsichem.loaders.scaling import to_cube
 
-AXES = {"bsq": "bands rows cols", "bil": "rows bands cols", "bip": "rows cols bands"}  # order in the file
+SPY_FILES = {"bsq": spy_envi.BsqFile, "bil": spy_envi.BilFile, "bip": spy_envi.BipFile}
 DATA_SUFFIXES = ("", ".raw", ".img", ".dat", ".bin", ".bsq", ".bil", ".bip", ".hyspex", ".cube", ".envi")
 # They change what a number means, beside `data gain values` or instead; which to take is not ours to guess.
 NOT_READ = ("data reflectance gain values", "data reflectance offset values")
@@ -37,30 +39,30 @@ def read_counts(header_path, dark=False) -> tuple[np.ndarray, dict]:
     0) on. They are left out; with `dark`, they, or all lines where that key is missing, are what is returned.
     Raises InputError when the header is incomplete or the file's length is not what the header declares.
     """
-    header = read_header(header_path)
-    path = _data_file(Path(header_path))
-    sizes = {"rows": int(header["lines"]), "cols": int(header["samples"]), "bands": int(header["bands"])}
-    dtype = np.dtype("<>"[int(header["byte order"])] + DTYPES[header["data type"]])
-    offset = int(header["header offset"])
-    declared = offset + sizes["rows"] * sizes["cols"] * sizes["bands"] * dtype.itemsize
+    header, path = read_header(header_path), _data_file(Path(header_path))
+    params = spy_envi.gen_params(header)
+    params.filename, itemsize = str(path), np.dtype(params.dtype).itemsize
+    declared = params.offset + params.nrows * params.ncols * params.nbands * itemsize
     if path.stat().st_size != declared:
         raise InputError(
-            f"{path}: {path.stat().st_size} bytes, but its header declares {declared} ({sizes['rows']} lines x "
-            f"{sizes['cols']} samples x {sizes['bands']} bands x {dtype.itemsize} bytes + offset {offset}). "
+            f"{path}: {path.stat().st_size} bytes, but its header declares {declared} ({params.nrows} lines x "
+            f"{params.ncols} samples x {params.nbands} bands x {itemsize} bytes + offset {params.offset}). "
             "The file was cut or the header belongs to another one; copy both again."
         )
-    axes = AXES[header["interleave"]].split()
     try:
-        stored = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=tuple(sizes[axis] for axis in axes))
+        image = SPY_FILES[header["interleave"]](params)
     except OSError as error:
         raise InputError(f"{path}: cannot be opened ({error.strerror}).") from None
-    stored = stored.transpose([axes.index(axis) for axis in ("rows", "cols", "bands")])
+    image.fid.close()  # mapped pixels do not need it
+    if not image.using_memmap:
+        raise InputError(f"{path}: cannot be mapped into memory.")
+    stored = image.open_memmap()
     if "autodarkstartline" not in header:
         return stored, header
     start = number(header, "autodarkstartline", header_path)
-    if start not in range(sizes["rows"] + 1) or not len(part := stored[int(start) :] if dark else stored[: int(start)]):
+    if start not in range(params.nrows + 1) or not len(part := stored[int(start) :] if dark else stored[: int(start)]):
         raise InputError(
-            f"{header_path}: 'autodarkstartline' is {start:g} of {sizes['rows']} lines, which leaves no "
+            f"{header_path}: 'autodarkstartline' is {start:g} of {params.nrows} lines, which leaves no "
             f"{'dark' if dark else 'scene'}; expected the number of the first dark line, or no such key."
         )
     return part, header
@@ -76,12 +78,12 @@ def read_capture(path) -> Cube:
     warning; a reference whose header has no wavelengths has those of the scene.
     Raises InputError for a missing reference, one of another size, or white that is not above dark.
     """
-    paths = capture.find_frames(path, ".hdr")
+    paths = white_dark.find_frames(path, ".hdr")
     scene, header = _read(paths["scene"])
     frames, headers = {"scene": scene}, {"scene": header}
     for kind in paths.keys() - {"scene"}:
         frames[kind], headers[kind] = _read(paths[kind], header, "dark" in kind)
-    return capture.calibrate(frames, paths, capture.exposure_factor(headers, paths))
+    return white_dark.calibrate(frames, paths, white_dark.exposure_factor(headers, paths))
 
 
 def write_cube(header_path, values, wavelengths, metadata=None) -> None:
@@ -99,19 +101,17 @@ def write_cube(header_path, values, wavelengths, metadata=None) -> None:
         )
     if len(wavelengths) != values.shape[2]:
         raise InputError(f"{header_path}: {len(wavelengths)} wavelengths for {values.shape[2]} bands.")
-    keys = {
-        **{"samples": values.shape[1], "lines": values.shape[0], "bands": values.shape[2], "header offset": 0},
-        **{"file type": "ENVI Standard", "data type": codes[0], "interleave": "bil", "byte order": 0},
-        **(metadata or {}),
-        **{"wavelength units": "nm", "wavelength": "{" + ", ".join(repr(float(nm)) for nm in wavelengths) + "}"},
-    }
-    text = "ENVI\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())
+    rows, cols, bands = values.shape
+    keys = {"samples": cols, "lines": rows, "bands": bands, "header offset": 0, "data type": codes[0]}
+    keys |= {"interleave": "bil", "byte order": 0, **(metadata or {}), "wavelength units": "nm"}
+    keys["wavelength"] = [float(nm) for nm in wavelengths]
     stored = values.transpose(0, 2, 1).astype(values.dtype.newbyteorder("<"), order="C", copy=False)
-    # the data first: a header never stands beside data that is not whole
+    # The data first: a header never stands beside data that is not whole. SPy's save_image writes the header first,
+    # and holds the whole image in memory.
     with replacing(header_path.with_suffix(".raw")) as temporary:
         stored.tofile(temporary)
     with replacing(header_path) as temporary:
-        temporary.write_bytes(text.encode("ascii"))
+        spy_envi.write_envi_header(temporary, keys)
 
 
 def _read(header_path, scene: dict | None = None, dark=False) -> tuple[Cube, dict]:
@@ -128,20 +128,15 @@ def _read(header_path, scene: dict | None = None, dark=False) -> tuple[Cube, dic
         raise InputError(f"{header_path}: '{both[0]}' is not supported; apply it and remove it from the header.")
     gain, offset = (per_band(header, f"data {key} values", header_path) for key in ("gain", "offset"))
     scale = number(header, "reflectance scale factor", header_path, default=1.0)
-    if scale <= 0:
-        raise InputError(f"{header_path}: 'reflectance scale factor' is {scale:g}; expected a number above 0, or none.")
+    pitch = number(header, "pixel pitch mm", header_path, default=None)
+    for key, value in {"reflectance scale factor": scale, "pixel pitch mm": pitch}.items():
+        if value is not None and value <= 0:
+            raise InputError(f"{header_path}: '{key}' is {value:g}; expected a number above 0, or none.")
     if scale != 1 and not (gain is None and offset is None):
         raise InputError(
             f"{header_path}: 'reflectance scale factor' and 'data gain values' both; apply and remove one."
         )
-    ignore = to_float(header.get("data ignore value"))
-    if ignore is None and "data ignore value" in header:
-        raise InputError(
-            f"{header_path}: 'data ignore value' is {short(header['data ignore value'])}; expected a number."
-        )
-    pitch = number(header, "pixel pitch mm", header_path, default=None)
-    if pitch is not None and pitch <= 0:
-        raise InputError(f"{header_path}: 'pixel pitch mm' is {pitch:g}; expected a number above 0.")
+    ignore = number(header, "data ignore value", header_path, default=None, is_finite=False)
     gain, offset = (None if each is None else each[bands] for each in (gain, offset))
     scaled = {"gain": gain, "offset": offset, "scale": scale, "ignore": ignore}
     return to_cube(counts, nm, bands, header_path, **scaled, pitch=pitch, name=Path(header_path).stem), header
@@ -150,7 +145,7 @@ def _read(header_path, scene: dict | None = None, dark=False) -> tuple[Cube, dic
 def _data_file(header_path: Path) -> Path:
     # x.hdr -> x.raw, and x.raw.hdr -> x.raw; cameras differ in upper and lower case
     names = {(header_path.stem + suffix).lower() for suffix in DATA_SUFFIXES}
-    found = [path for path in capture.listed(header_path.parent) if path.name.lower() in names]
+    found = [path for path in white_dark.listed(header_path.parent) if path.name.lower() in names]
     if len(found) != 1:
         raise InputError(
             f"{header_path}: needs exactly one data file beside it, named as the header and ending in "

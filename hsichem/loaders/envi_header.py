@@ -1,11 +1,11 @@
-"""An ENVI header: its text to keys, sizes and wavelengths. What is ambiguous is refused, nothing is dropped unsaid.
+"""An ENVI header: its text to keys, sizes and wavelengths. What is ambiguous is refused, nothing is dropped silently.
 
-SPy's parser is not used: it loses a wavelength list for a trailing comma, takes a wrong interleave for BSQ, and its
-64-bit integers have 32 bits on Windows.
+SPy's parser is not used: it loses a wavelength list for a trailing comma and takes a wrong interleave for BSQ.
 The format: https://www.nv5geospatialsoftware.com/docs/enviheaderfiles.html
 """
 
 import codecs
+import re
 import warnings
 from pathlib import Path
 
@@ -17,7 +17,7 @@ DTYPES = {"1": "u1", "2": "i2", "3": "i4", "4": "f4", "5": "f8", "12": "u2", "13
 COMPLEX = ("6", "9")
 INTERLEAVES = ("bsq", "bil", "bip")
 NOT_IMAGES = ("envi classification", "envi spectral library")
-LONGEST = 2**24  # bytes; a header of 20,000 bands with all its lists has about a megabyte
+HEADER_BYTES = 2**24  # at most; a header of 20,000 bands with all its lists has about a megabyte
 LARGEST = 2**40  # of any size, so that no product of three is beyond printing
 USED = {"samples", "lines", "bands", "data type", "interleave", "byte order", "header offset", "file type", "bbl"}
 USED |= {"wavelength", "wavelength units", "reflectance scale factor", "data ignore value", "pixel pitch mm"}
@@ -61,41 +61,35 @@ def parse(path) -> dict[str, str | list[str]]:
 
     The text may be UTF-8, with or without a byte order mark, or Latin-1. Warns of a line that is no `key = value`.
     """
-    lines = [line for line in _text(path).split("\n") if not line.lstrip().startswith(";")]
-    if not lines or lines[0].strip() != "ENVI":
+    text = "\n".join(line for line in _text(path).split("\n") if not line.lstrip().startswith(";"))
+    lines = iter(re.sub(r"=[ \t]*\n[ \t]*{", "= {", text).split("\n"))  # the { may stand on the next line
+    if next(lines).strip() != "ENVI":
         raise InputError(f"{path}: not an ENVI header: its first line is not 'ENVI'.")
-    header, at = {}, 1
-    while at < len(lines):
-        key, equals, value = lines[at].partition("=")
-        key, value, at = " ".join(key.lower().split()), value.strip(), at + 1
+    header = {}
+    for line in lines:
+        key, equals, value = line.partition("=")
+        key, value = " ".join(key.lower().split()), value.strip()
         if not equals:
             if key:
                 warnings.warn(f"{path}: a line that is no 'key = value' is ignored: {key[:60]!r}.", stacklevel=2)
             continue
-        if not value and at < len(lines) and lines[at].lstrip().startswith("{"):
-            value, at = lines[at].strip(), at + 1
         if value.startswith("{"):
-            parts, is_open = [value], value.count("{") - value.count("}")
-            while is_open > 0 and at < len(lines):
-                parts.append(lines[at])
-                is_open, at = is_open + lines[at].count("{") - lines[at].count("}"), at + 1
-            value = "\n".join(parts).strip()
-            if is_open > 0 or not value.endswith("}"):
+            value = _in_braces(value, lines)
+            if value is None:
                 raise InputError(f"{path}: the {{ of {short(key)} is not closed by a }} at the end of a line; add it.")
-            value = [item.strip() for item in value[1:-1].strip(", \t\n").split(",")]
         if header.setdefault(key, value) != value and key in USED:
             raise InputError(f"{path}: '{key}' is given twice, with different values; remove one.")
     return header
 
 
-def number(header: dict, key: str, path, default=...):
-    """header[key] as a finite float, or the default where it is missing. Raises InputError."""
-    if key not in header and default is not ...:
-        return default
+def number(header: dict, key: str, path, default=..., is_finite=True):
+    """header[key] as a float, finite unless told otherwise, or the default where it is missing. Raises InputError."""
     if key not in header:
-        raise InputError(f"{path}: '{key}' is missing; add it to the header.")
+        if default is ...:
+            raise InputError(f"{path}: '{key}' is missing; add it to the header.")
+        return default
     value = to_float(header[key])
-    if value is None or not np.isfinite(value):
+    if value is None or (is_finite and not np.isfinite(value)):
         raise InputError(f"{path}: '{key}' is {short(header[key])}; expected a number.")
     return value
 
@@ -104,15 +98,15 @@ def per_band(header: dict, key: str, path) -> np.ndarray | None:
     """(bands,) float64, the finite numbers of a list, or None where the key is missing. Raises InputError."""
     if key not in header:
         return None
-    found = _texts(header[key])
-    found = found[0].split() if len(found) == 1 else found  # no commas, but blanks or lines
-    if len(found) != int(header["bands"]):
-        raise InputError(f"{path}: '{key}' has {len(found)} values for {header['bands']} bands; give one per band.")
-    values = [to_float(text) for text in found]
-    for text, value in zip(found, values, strict=True):
-        if value is None or not np.isfinite(value):
-            raise InputError(f"{path}: '{key}' holds {short(text)}; expected finite numbers.")
-    return np.array(values)
+    texts = _texts(header[key])
+    texts = texts[0].split() if len(texts) == 1 else texts  # no commas, but blanks or lines
+    if len(texts) != int(header["bands"]):
+        raise InputError(f"{path}: '{key}' has {len(texts)} values for {header['bands']} bands; give one per band.")
+    values = np.array([to_float(text) for text in texts], float)  # what is no number becomes NaN
+    if not np.isfinite(values).all():
+        wrong = texts[np.argmin(np.isfinite(values))]
+        raise InputError(f"{path}: '{key}' holds {short(wrong)}; expected finite numbers.")
+    return values
 
 
 def good_bands(header: dict, path) -> tuple[np.ndarray, np.ndarray]:
@@ -156,7 +150,8 @@ def to_nm(values: np.ndarray, unit: str, where) -> np.ndarray:
     if not ((nm >= 100) & (nm <= 30_000)).all():
         raise InputError(
             f"{where}: the wavelengths {values.min():g} to {values.max():g} {unit or name} are not all within 100 to "
-            "30000 nm. Is the unit right? State 'wavelength units = nm', um or cm-1; mark a band of none 0 in 'bbl'."
+            "30000 nm. Is the unit right? State 'wavelength units = nm', um or cm-1; set bands without a wavelength "
+            "to 0 in 'bbl'."
         )
     return nm
 
@@ -173,16 +168,28 @@ def in_order(nm: np.ndarray, where) -> np.ndarray:
         first, second = sorted(order[np.argmax(same) :][:2])
         raise InputError(
             f"{where}: bands {first + 1} and {second + 1} both have the wavelength {nm[first]:g} nm; correct it, or "
-            "mark one of them 0 in 'bbl'."
+            "set one of them to 0 in 'bbl'."
         )
     if (steps > 0).any() and (steps < 0).any():
         turn = int(np.argmax(steps < 0 if nm[-1] > nm[0] else steps > 0))
         warnings.warn(
             f"{where}: {nm[turn]:g} nm is followed by {nm[turn + 1]:g} nm, so the bands are sorted. Where two "
-            "detectors overlap, theirs alternate; if spectra are jagged there, mark those of one 0 in 'bbl'.",
+            "detectors overlap, theirs alternate; if spectra are jagged there, set those of one to 0 in 'bbl'.",
             stacklevel=2,
         )
     return order
+
+
+def _in_braces(first: str, lines) -> list[str] | None:
+    """The texts between the { that begins `first` and its }, for which `lines` are taken; None where it has none."""
+    parts, n_open = [first], first.count("{") - first.count("}")
+    while n_open > 0 and (line := next(lines, None)) is not None:
+        parts.append(line)
+        n_open += line.count("{") - line.count("}")
+    text = "\n".join(parts).strip()
+    if n_open > 0 or not text.endswith("}"):
+        return None
+    return [item.strip() for item in text[1:-1].strip(", \t\n").split(",")]
 
 
 def _texts(value: str | list[str]) -> list[str]:
@@ -190,20 +197,20 @@ def _texts(value: str | list[str]) -> list[str]:
 
 
 def _text(path) -> str:
+    path = Path(path)
     try:
-        if not Path(path).is_file():
-            why = "a link that leads nowhere" if Path(path).is_symlink() else "no such file"
+        if not path.is_file():
+            why = "a link that leads nowhere" if path.is_symlink() else "no such file"
             raise InputError(f"{path}: cannot be opened: {why}; expected an ENVI header.")
         with open(path, "rb") as file:
-            raw = file.read(LONGEST + 1).removeprefix(codecs.BOM_UTF8).rstrip(b"\0\x1a")  # padding; DOS ended text so
-    except (OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: cannot be opened ({getattr(error, 'strerror', None) or error}).") from None
+            raw = file.read(HEADER_BYTES + 1).removeprefix(codecs.BOM_UTF8)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be opened ({error.strerror}).") from None
+    raw = raw.rstrip(b"\0\x1a")  # padding; DOS ended text so
     if b"\0" in raw:
         raise InputError(f"{path}: not an ENVI header: it is no text; is it the data file?")
-    if len(raw) > LONGEST:
-        raise InputError(f"{path}: not an ENVI header: it has more than {LONGEST} bytes.")
+    if len(raw) > HEADER_BYTES:
+        raise InputError(f"{path}: not an ENVI header: it has more than {HEADER_BYTES} bytes.")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:

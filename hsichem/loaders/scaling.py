@@ -24,7 +24,8 @@ def to_cube(stored, nm, bands, where, *, gain=None, offset=None, scale=1.0, igno
         raise InputError(f"{where}: {rows} x {cols} x {len(bands)} values of 4 bytes do not fit into memory.") from None
     mask = None if ignore is None else np.ones((rows, cols), bool)
     keep = slice(None) if np.array_equal(bands, np.arange(count)) else bands
-    is_finite = stored.dtype.kind != "f" and _largest(stored.dtype, scale, gain, offset) < 3e38
+    is_moderate = scale > 1e-6 and all(each is None or np.abs(each).max() < 1e12 for each in (gain, offset))
+    is_finite = is_moderate and stored.dtype.kind != "f"  # whole numbers cannot leave float32 then
     for start in range(0, rows, step := max(1, BLOCK // (cols * count))):
         block, out = _turned(stored[start : start + step], keep), values[start : start + step]
         with np.errstate(all="ignore"):  # what is not finite is refused below
@@ -59,15 +60,10 @@ def _turned(part: np.ndarray, keep) -> np.ndarray:
     return np.ascontiguousarray(apart.T).reshape(*part.shape[:2], -1)
 
 
-def _largest(dtype, scale, gain, offset) -> float:
-    """What no whole number of this type can exceed when it is scaled."""
-    most = np.iinfo(dtype).max / scale * (1 if gain is None else float(np.abs(gain).max()))
-    return most + (0 if offset is None else float(np.abs(offset).max()))
-
-
 def _equal(block: np.ndarray, ignore: float) -> np.ndarray:
     if np.isnan(ignore):
         return np.isnan(block)
-    if block.dtype.kind != "f" or not np.isfinite(ignore):
+    if block.dtype.kind != "f" or np.isinf(ignore):
         return block == ignore
-    return np.abs(np.subtract(block, ignore, dtype=np.float64)) <= 2e-6 * abs(ignore)  # headers round -3.4028235e38
+    near = 2e-6 * abs(ignore)  # headers round -3.4028235e38
+    return (block >= ignore - near) & (block <= ignore + near)

@@ -19,7 +19,8 @@ KINDS = {
 }
 # Where cameras have no custom of their own: x_white, x_dark, or white, black. A scene may be called so too.
 ELSE = {"white": r"(^|_)white(_frame|_panel|_tile)?$", "dark": r"(^|_)(dark|background)(_frame|_current)?$|^black$"}
-LIGHT = {"dark": "scene", "white dark": "white"}  # the file that can end with dark lines of its own
+# The frame whose integration time a reference should have; a dark frame can also be that frame's last lines.
+BESIDE = {"white": "scene", "dark": "scene", "white dark": "white"}
 TIMES = re.compile(r"tint\d?|shutter|(integration|exposure)[ _]?(time)?( ?[([].*[])])?")
 
 
@@ -37,23 +38,14 @@ def find_frames(path, suffix: str) -> dict[str, Path]:
         folder = path / "capture"
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected a capture with its white and dark references.")
-    named = {kind: [] for kind in ("scene", *KINDS)}
-    for file in listed(folder):
-        if file.suffix.lower() == suffix and file != path:
-            named[_kind(file)].append(file)
-    for kind in [kind for kind in ELSE if not named[kind]]:
-        named[kind] = [file for file in named["scene"] if re.search(ELSE[kind], _words(file))]
-        named["scene"] = [file for file in named["scene"] if file not in named[kind]]
+    named = _by_kind(file for file in listed(folder) if file.suffix.lower() == suffix and file != path)
     if path.is_file():
         named["scene"] = [path]
     found = {}
     for kind in ("scene", "white", "dark", "white dark"):
-        files = named[kind]
-        if len(files) > 1 and kind != "scene":
-            scenes = [_words(file) for file in named["scene"]]
-            files = [file for file in files if re.sub(KINDS[kind], "", _words(file)) in scenes] or files
-        if not files and kind in LIGHT and suffix == ".hdr" and "autodarkstartline" in parse(found[LIGHT[kind]]):
-            files = [found[LIGHT[kind]]]
+        files = _of_these_scenes(kind, named)
+        if not files and "dark" in kind and suffix == ".hdr" and "autodarkstartline" in parse(found[BESIDE[kind]]):
+            files = [found[BESIDE[kind]]]
         if len(files) == 1:
             found[kind] = files[0]
         elif files or kind != "white dark":
@@ -111,47 +103,63 @@ def exposure_factor(headers: dict[str, dict], paths: dict[str, Path]) -> float:
     Warns when it is not 1, and of a dark frame taken at another time than what it is subtracted from.
     Raises InputError when the times differ and are no numbers, a camera's two sensors differ in it, or gains differ.
     """
-    ratios = {
-        kind: _time_ratios(headers[kind], headers[against], paths[kind])
-        for kind, against in (("white", "scene"), ("dark", "scene"), ("white dark", "white"))
-        if kind in headers
-    }
     gains = [short(headers[kind]["gain"]) for kind in ("scene", "white") if "gain" in headers[kind]]
     if len({to_float(gain.strip("'")) or gain for gain in gains}) > 1:
         raise InputError(
             f"{paths['white']}: the camera's gain is {gains[1]}, that of the scene {gains[0]}; capture both at one."
         )
-    factors = set(ratios["white"].values()) or {1.0}
-    if len(factors) > 1:
-        raise InputError(
-            f"{paths['white']}: against the scene, integration times differ by {ratios['white']}; one factor is needed."
-        )
-    (factor,) = factors
-    if factor != 1:
-        warnings.warn(
-            f"{paths['white']}: integration time {factor:g} times that of the scene; reflectance is scaled by it.",
-            stacklevel=3,
-        )
-    for kind in ratios.keys() & {"dark", "white dark"}:
-        if set(ratios[kind].values()) - {1.0}:
-            warnings.warn(
-                f"{paths[kind]}: dark frame of another integration time than what it is subtracted from; "
-                "used as it is, for a dark count does not simply grow with time.",
-                stacklevel=3,
-            )
+    factor = 1.0
+    for kind, other in BESIDE.items():
+        ratios = _time_ratios(headers[kind], headers[other], paths[kind]) if kind in headers else {}
+        if set(ratios.values()) <= {1.0}:
+            continue
+        if kind == "white":
+            factor, *others = set(ratios.values())
+            if others:
+                raise InputError(
+                    f"{paths[kind]}: against the scene, integration times differ by {ratios}; one factor is needed."
+                )
+            said = f"integration time {factor:g} times that of the scene; reflectance is scaled by it."
+        else:
+            said = "dark frame of another integration time than what it is subtracted from; used as it is, for a dark "
+            said += "count does not simply grow with time."
+        warnings.warn(f"{paths[kind]}: {said}", stacklevel=3)
     return factor
+
+
+def _by_kind(files) -> dict[str, list[Path]]:
+    """scene and each of KINDS -> its files, as their names say."""
+    named = {kind: [] for kind in ("scene", *KINDS)}
+    for file in files:
+        named[next((kind for kind, pattern in KINDS.items() if re.search(pattern, _words(file))), "scene")].append(file)
+    for kind, pattern in ELSE.items():
+        if not named[kind]:
+            named[kind] = [file for file in named["scene"] if re.search(pattern, _words(file))]
+            named["scene"] = [file for file in named["scene"] if file not in named[kind]]
+    return named
+
+
+def _of_these_scenes(kind: str, named: dict[str, list[Path]]) -> list[Path]:
+    """The files of a kind; of several references those that bear the name of a scene, if there are such."""
+    files = named[kind]
+    if kind == "scene" or len(files) < 2:
+        return files
+    scenes = [_words(file) for file in named["scene"]]
+    return [file for file in files if re.sub(KINDS[kind], "", _words(file)) in scenes] or files
 
 
 def _time_ratios(header: dict, other: dict, path) -> dict[str, float]:
     ratios = {}
-    for key in sorted(header.keys() & other.keys()):
-        if TIMES.fullmatch(key):
-            times = to_float(header[key]), to_float(other[key])
-            if header[key] != other[key] and (None in times or not (np.isfinite(times).all() and min(times) > 0)):
-                raise InputError(
-                    f"{path}: '{key}' is {short(header[key])}, beside it {short(other[key])}; expected numbers."
-                )
-            ratios[key] = 1.0 if header[key] == other[key] else times[0] / times[1]
+    for key in sorted(filter(TIMES.fullmatch, header.keys() & other.keys())):
+        time, other_time = to_float(header[key]), to_float(other[key])
+        if header[key] == other[key]:
+            ratios[key] = 1.0
+        elif None in (time, other_time) or not (0 < time < np.inf and 0 < other_time < np.inf):
+            raise InputError(
+                f"{path}: '{key}' is {short(header[key])}, beside it {short(other[key])}; expected numbers."
+            )
+        else:
+            ratios[key] = time / other_time
     return ratios
 
 
@@ -159,16 +167,11 @@ def _words(file: Path) -> str:
     return re.sub(r"[ .-]+", "_", file.stem.lower())
 
 
-def _kind(file: Path) -> str:
-    return next((kind for kind, pattern in KINDS.items() if re.search(pattern, _words(file))), "scene")
-
-
 def _wanted(kind: str, folder: Path, suffix: str, names: list[str]) -> str:
-    like = {"scene": f"<id>{suffix}", "white": f"WHITEREF_<id>{suffix}", "dark": f"DARKREF_<id>{suffix}"}
-    like["white dark"] = f"WHITEDARKREF_<id>{suffix}"
-    fix = (
-        "Give the file of one of them instead of the folder." if kind == "scene" else "Copy the camera's whole folder."
-    )
+    prefix = "" if kind == "scene" else kind.replace(" ", "").upper() + "REF_"  # white dark: WHITEDARKREF_
+    fix = "Copy the camera's whole folder."
+    if kind == "scene":
+        fix = "Give the file of one of them instead of the folder."
     if kind == "white" and not names:
         fix += " An image that is reflectance already is read by its own name, not the folder's."
-    return f"{folder}: expected exactly one {like[kind]}, found {', '.join(names) or 'none'}. {fix}"
+    return f"{folder}: expected exactly one {prefix}<id>{suffix}, found {', '.join(names) or 'none'}. {fix}"

@@ -1,11 +1,14 @@
-"""Weights from outside: plain tables of tensors, from a file or from the hub, with every surprise named."""
+"""Weights from outside, as plain tables of tensors from a file or the hub, and images as they were trained on."""
 
+import dataclasses
 import re
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from hsichem._base import InputError
+from hsichem.cubes import Cube, crop_and_bin
 from hsichem.unet.network import KERNEL_BANDS, ChemicalUNet, Ensemble
 
 TRAINED_NM = (750, 1015)  # wavelengths of the published training images
@@ -81,3 +84,24 @@ def load_published(path):
     model = ChemicalUNet(channels + KERNEL_BANDS - 1, width, max(depth, 1))
     model.trained_nm = TRAINED_NM if model.bands == 62 else None  # other band counts are not the published training
     return load_state(model, state, path)
+
+
+def published_input(cube: Cube, rows: int = 1992, cols: int = 904) -> Cube:
+    """A capture of 300 bands as the published network reads it: (rows, cols, 62) reflectance.
+
+    Bands 176 and on, averaged in pairs, and the image set in the middle of a frame filled with the mean spectrum of its
+    left and right columns. Mirrored by 184 pixels on every side, which predict_map does, the frame has the
+    published 2360 x 1272 pixels. (Facts from the authors' code; that the image stands in the middle is our choice.)
+    The fill is not in the mask. Raises InputError when the cube has other than 300 bands, or is larger than the frame.
+    """
+    if cube.values.shape[2] != 300 or cube.values.shape[0] > rows or cube.values.shape[1] > cols:
+        raise InputError(f"cube {cube.name!r} has shape {cube.values.shape}; expected at most ({rows}, {cols}, 300).")
+    small = crop_and_bin(cube, (cube.wavelengths[176], None), 2)
+    top, left = ((side - n) // 2 for side, n in zip((rows, cols), small.values.shape, strict=False))
+    place = slice(top, top + small.values.shape[0]), slice(left, left + small.values.shape[1])
+    values = np.empty((rows, cols, 62), np.float32)
+    values[:] = small.values[:, [0, -1]].mean(axis=(0, 1), dtype=np.float64)
+    values[place] = small.values
+    mask = np.zeros((rows, cols), bool)
+    mask[place] = small.foreground
+    return dataclasses.replace(small, values=values, mask=mask)

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.path import Path as Outline
 
 from hsichem import Cube, InputError
-from hsichem.cubes.masks import foreground_mask, pixel_kinds, polygon_mask, saturated
+from hsichem.cubes.masks import foreground_mask, otsu_threshold, pixel_kinds, polygon_mask, saturated
 
 ROWS, COLS = np.mgrid[:60, :50]
 DISC = (ROWS - 30) ** 2 + (COLS - 25) ** 2 < 18**2
@@ -16,6 +16,34 @@ def scene(sample, background, seed=0):
     """A disc of one spectrum on another, with a little noise."""
     values = np.where(DISC[:, :, None], sample, background)
     return Cube(values + np.random.default_rng(seed).normal(0, 0.01, values.shape), NM)
+
+
+def test_otsu_equals_a_search_over_every_threshold():
+    rng = np.random.default_rng(2)
+    values = np.concatenate([rng.normal(0.1, 0.03, 400), rng.normal(0.6, 0.1, 300)])
+    edges = np.histogram_bin_edges(values, 256)
+
+    def within(t):
+        low, high = values[values < t], values[values >= t]
+        return len(low) * low.var() + len(high) * high.var()
+
+    best = min(edges[1:-1], key=within)
+    assert within(otsu_threshold(values)) <= within(best) * 1.001  # bins against exact values
+
+
+def test_foreground_finds_a_disc_with_glints_and_a_hole():
+    rng = np.random.default_rng(3)
+    brightness = np.where(DISC, 0.5, 0.05) + rng.normal(0, 0.02, DISC.shape)
+    brightness[30, 25] = 0.02  # a dark spot inside
+    brightness[28:30, 20] = 12.0  # a glint
+    brightness[2, 2] = 0.6  # a crumb on the belt
+    cube = Cube(np.repeat(brightness[:, :, None], 4, axis=2), np.arange(4) + 800.0)
+    assert (foreground_mask(cube) != DISC).sum() <= 8  # opening may shave corner pixels off the rim
+
+
+def test_foreground_refuses_nan():
+    with pytest.raises(InputError, match="1 pixels hold NaN"):
+        foreground_mask(Cube(np.where(np.arange(12).reshape(3, 4, 1) == 5, np.nan, 1.0), [800.0]))
 
 
 @pytest.mark.parametrize(
@@ -81,12 +109,14 @@ def test_a_polygon_counts_from_the_corner_of_the_image():
     assert np.argwhere(mask).tolist() == [[1, 2], [1, 3], [2, 2], [2, 3]]
 
 
-@pytest.mark.parametrize(
-    "corners", [[], [(1, 1), (2, 2)], [(1, 1, 1)] * 3, [(9, 9), (9, 8), (8, 8)], [(0, np.nan)] * 3]
-)
-def test_a_polygon_without_pixels_is_refused(corners):
-    with pytest.raises(InputError, match="polygon"):
+@pytest.mark.parametrize("corners", [[], [(1, 1), (2, 2)], [(1, 1, 1)] * 3, [(0, np.nan)] * 3])
+def test_what_is_no_polygon_is_refused(corners):
+    with pytest.raises(InputError, match=r"polygon of shape .*; expected three or more"):
         polygon_mask(corners, (5, 5))
+
+
+def test_a_polygon_beside_the_image_holds_nothing():
+    assert not polygon_mask([(9, 9), (9, 8), (8, 8)], (5, 5)).any()
 
 
 def test_saturation_is_the_converters_highest_number():

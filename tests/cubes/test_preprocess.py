@@ -5,8 +5,7 @@ import pytest
 from scipy.signal import savgol_filter
 
 from hsichem import Cube, InputError
-from hsichem.cubes.masks import foreground_mask, otsu_threshold
-from hsichem.cubes.preprocess import absorbance, autoscale, crop_and_bin, make_pipeline, published_input, smooth
+from hsichem.cubes.preprocess import absorbance, autoscale, crop_and_bin, make_pipeline, smooth
 
 
 def test_the_published_crop_and_bin_leaves_62_bands():
@@ -17,23 +16,6 @@ def test_the_published_crop_and_bin_leaves_62_bands():
     assert small.values.shape == (3, 4, 62)
     np.testing.assert_allclose(small.values[1, 2, 5], cube.values[1, 2, [186, 187]].mean(), rtol=1e-6)
     np.testing.assert_allclose(small.wavelengths[5], wavelengths[[186, 187]].mean())
-
-
-def test_the_published_input_is_a_frame_of_edge_spectra():
-    values = np.random.default_rng(0).uniform(size=(5, 4, 300)).astype(np.float32)
-    mask = np.ones((5, 4), bool)
-    mask[0] = False
-    frame = published_input(Cube(values, np.interp(np.arange(300), [0, 175.5, 299], [386, 750, 1015]), mask), 9, 8)
-    pairs = values[:, :, 176:].reshape(5, 4, 62, 2).mean(axis=3)
-    np.testing.assert_allclose(frame.values[2:7, 2:6], pairs, rtol=1e-6)
-    edge = np.concatenate([pairs[:, 0], pairs[:, -1]]).mean(axis=0)
-    outside = np.ones((9, 8), bool)
-    outside[2:7, 2:6] = False
-    np.testing.assert_allclose(frame.values[outside], np.broadcast_to(edge, (52, 62)), rtol=1e-5)
-    assert frame.mask[3:7, 2:6].all() and frame.mask.sum() == 16
-    for wrong in ((5, 4, 299), (10, 4, 300)):
-        with pytest.raises(InputError, match=r"expected at most \(9, 8, 300\)"):
-            published_input(Cube(np.zeros(wrong), np.arange(wrong[2]) + 1.0), 9, 8)
 
 
 def test_crop_keeps_both_ends_and_drops_a_remainder():
@@ -60,36 +42,6 @@ def test_pipelines_equal_their_formulas():
     lines = [np.polyfit(spectra[:4].mean(axis=0), x, 1) for x in new]
     corrected = [(x - offset) / slope for x, (slope, offset) in zip(new, lines, strict=True)]
     np.testing.assert_allclose(fitted.transform(new), corrected, rtol=1e-8)
-
-
-def test_otsu_equals_a_search_over_every_threshold():
-    rng = np.random.default_rng(2)
-    values = np.concatenate([rng.normal(0.1, 0.03, 400), rng.normal(0.6, 0.1, 300)])
-    edges = np.histogram_bin_edges(values, 256)
-
-    def within(t):
-        low, high = values[values < t], values[values >= t]
-        return len(low) * low.var() + len(high) * high.var()
-
-    best = min(edges[1:-1], key=within)
-    assert within(otsu_threshold(values)) <= within(best) * 1.001  # bins against exact values
-
-
-def test_foreground_finds_a_disc_with_glints_and_a_hole():
-    rng = np.random.default_rng(3)
-    rows, cols = np.mgrid[:60, :50]
-    disc = (rows - 30) ** 2 + (cols - 25) ** 2 < 18**2
-    brightness = np.where(disc, 0.5, 0.05) + rng.normal(0, 0.02, disc.shape)
-    brightness[30, 25] = 0.02  # a dark spot inside
-    brightness[28:30, 20] = 12.0  # a glint
-    brightness[2, 2] = 0.6  # a crumb on the belt
-    cube = Cube(np.repeat(brightness[:, :, None], 4, axis=2), np.arange(4) + 800.0)
-    assert (foreground_mask(cube) != disc).sum() <= 8  # opening may shave corner pixels off the rim
-
-
-def test_foreground_refuses_nan():
-    with pytest.raises(InputError, match="1 pixels hold NaN"):
-        foreground_mask(Cube(np.where(np.arange(12).reshape(3, 4, 1) == 5, np.nan, 1.0), [800.0]))
 
 
 def test_smoothing_keeps_the_background_out():

@@ -108,7 +108,7 @@ REFUSED = [
     ("Specim Lumo", {"lines   = 3": "lines   = 4"}, "120 bytes, but its header declares 160"),  # stopped by hand
     ("Headwall Hyperspec III", {"= bil": "= bup"}, "'interleave' is 'bup'"),
     ("Headwall Hyperspec III", {"\n450.5\n,500": "\n650.25\n,650.25"}, "bands 1 and 2 both have the wavelength 650.25"),
-    ("Headwall Hyperspec III", {"\n450.5": "\n0.0"}, "mark a band of none 0 in 'bbl'"),
+    ("Headwall Hyperspec III", {"\n450.5": "\n0.0"}, "set bands without a wavelength to 0 in 'bbl'"),
     ("EnMAP, in micrometres", {"10000.000": "0.000000"}, "is 0; expected a number above 0, or none"),
     ("HyMap or CASI, unit unknown", {"file compression = 0": "file compression = 1"}, "its data are compressed"),
     ("HyMap or CASI, unit unknown", {"{0, 0}": "{128, 0}"}, "its data are framed"),

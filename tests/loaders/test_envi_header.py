@@ -156,7 +156,7 @@ def test_a_header_that_cannot_be_opened_is_refused(tmp_path, monkeypatch):
         header.parse(tmp_path / "loop.hdr")
     with pytest.raises(InputError, match=r"no such file|cannot be opened"):
         header.parse("nul\0l.hdr")
-    monkeypatch.setattr(header, "LONGEST", 10)
+    monkeypatch.setattr(header, "HEADER_BYTES", 10)
     with pytest.raises(InputError, match="more than 10 bytes"):
         parsed(tmp_path, "ENVI\nlines = 1\n")
 

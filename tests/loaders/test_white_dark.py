@@ -110,7 +110,7 @@ def test_references_of_another_form_than_the_scene(tmp_path):
     expected = envi.read_capture(tmp_path).values
     header = tmp_path / "WHITEREF_pork.hdr"  # big-endian float32, bsq, bands from the long end, a comment
     text = header.read_text().replace("data type = 12", "data type = 4").replace("byte order = 0", "byte order = 1")
-    text = text.replace("bil", "BSQ").replace(", ".join(map(str, NM)), ", ".join(map(str, NM[::-1])))
+    text = text.replace("bil", "BSQ").replace(" , ".join(map(str, NM)), " , ".join(map(str, NM[::-1])))
     header.write_text(text + "; white\n")
     (tmp_path / "WHITEREF_pork.raw").write_bytes(white[:, :, ::-1].transpose(2, 0, 1).astype(">f4").tobytes())
     header = tmp_path / "DARKREF_pork.hdr"  # no wavelengths: those of the scene
