@@ -106,7 +106,6 @@ def compare(args):
     jobs = {
         f"all pairs, {longest} lags": partial(semivariogram, made, everywhere, longest),
         "one direction": partial(semivariogram, made, everywhere, longest, 45),
-        "robust, 40 lags": partial(semivariogram, made, everywhere, 40, estimator="robust"),
         "fit, spherical": partial(fit_variogram, *found, "spherical"),
     }
     theirs = gstat(args.skgstat)

@@ -17,7 +17,6 @@ from scipy import fft, ndimage, optimize, stats
 from hsichem._base import InputError
 
 DIRECTIONS = (0, 45, 90, 135)
-OFFSETS = 24  # of the robust estimate, per lag: up to 7 pixels there are no more
 _MATERN = 4.743864518390587  # (1 + a) exp(-a) = 0.05
 
 # Shape of each model for x = h / range, from 0 towards 1. Range is the *effective* range: exponential, gaussian and
@@ -53,35 +52,27 @@ def masked_values(map, mask) -> np.ndarray:
     return values
 
 
-def semivariogram(map, mask, max_lag: int, direction=None, estimator="classical", mean_lags=False):
+def semivariogram(map, mask, max_lag: int, direction=None, mean_lags=False):
     """Semivariogram over all pairs of masked pixels, in all directions or one.
+
+    It is exact, by three correlations of the mask m, z m and z^2 m (Marcotte 1996, doi 10.1016/S0098-3004(96)00026-X).
 
     map: (rows, cols), any unit; mask: (rows, cols) bool; max_lag: pixels.
     direction: degrees, counter-clockwise on the image as shown (row 0 on top), within 22.5 degrees to either side.
     0 pairs pixels along a row, 90 along a column, 45 lower left with upper right, 135 upper left with lower right.
     Every pair is in exactly one of the four: on whole pixels no angle is a tie.
-    estimator: "classical", exact over all pairs by three correlations of the mask m, z m and z^2 m (Marcotte 1996,
-    doi 10.1016/S0098-3004(96)00026-X); or "robust" against outlying pixels, from the fourth power of the mean root
-    difference (Cressie & Hawkins 1980, doi 10.1007/BF01035243; right for normal differences), offset by offset, exact
-    up to 7 pixels, then with 24 offsets a lag, evenly spread over the angles.
 
     Returns lags (max_lag,) 1..max_lag in pixels, or with `mean_lags` the mean distance of their pairs; gamma
     (max_lag,) float64, in the map's unit squared, NaN where a lag has no pair; pairs (max_lag,) int64, each pair
     counted once. A pair belongs to the whole number of pixels nearest to its distance. There is no tie to break: a
     squared distance between pixels is a whole number, (k + 1/2)^2 is not.
     Raises InputError as `masked_values` does, for a max_lag outside 1..the image's diagonal, and for an unknown
-    direction or estimator.
+    direction.
     """
     z, m = _centred(map, mask, max_lag)
     if direction is not None and direction not in DIRECTIONS:
         raise InputError(f"direction is {direction!r}; expected one of {DIRECTIONS} degrees, or None for all.")
-    if estimator not in ("classical", "robust"):
-        raise InputError(f"estimator is {estimator!r}; expected 'classical' or 'robust'.")
-    sums = _lag_sums if estimator == "classical" else _root_sums
-    lags, gamma, pairs = _per_pair(sums(z, m, max_lag, direction))
-    if estimator == "robust":
-        n = np.where(pairs > 0, pairs, np.nan)
-        gamma = gamma**4 / 2 / (0.457 + 0.494 / n + 0.045 / n**2)
+    lags, gamma, pairs = _per_pair(_lag_sums(z, m, max_lag, direction))
     return lags if mean_lags else np.arange(1, max_lag + 1), gamma, pairs.astype(np.int64)
 
 
@@ -141,37 +132,16 @@ def _lag_sums(z, m, max_lag, direction=None, part=None):
     return np.maximum(found, 0)
 
 
-def _root_sums(z, m, max_lag, direction):
-    """(3, max_lag): pairs, and the sums of their distances and of the roots of their differences."""
-    rows, cols, lag = _offsets(m.shape, max_lag, direction)
-    lag = np.where((rows > 0) | (rows == 0) & (cols > 0), lag, 0)  # one way
-    inside, sums = m > 0, np.zeros((3, max_lag))
-    for k in range(1, max_lag + 1):
-        found = np.argwhere(lag == k) + np.array([rows[0, 0], cols[0, 0]])
-        found = found[np.argsort(np.arctan2(*found.T))]
-        for r, c in found[np.unique(np.arange(OFFSETS) * len(found) // OFFSETS)] if len(found) else ():
-            left, right = slice(max(-c, 0), z.shape[1] - max(c, 0)), slice(max(c, 0), z.shape[1] + min(c, 0))
-            one, other = (slice(z.shape[0] - r), left), (slice(r, None), right)
-            both = inside[one] & inside[other]
-            pairs = np.count_nonzero(both)
-            roots = np.sqrt(np.abs(z[one] - z[other]))
-            sums[:, k - 1] += pairs, pairs * np.hypot(r, c), np.sum(roots, where=both)
-    return sums
-
-
-def pooled_variogram(maps: dict, masks: dict, max_lag: int, direction=None, estimator="classical"):
+def pooled_variogram(maps: dict, masks: dict, max_lag: int, direction=None):
     """Lags, gamma and pairs of all pairs within each of the images, lags at the mean distance of their pairs.
 
-    maps, masks: {sample id: (rows, cols)}; max_lag in pixels, direction and estimator as of `semivariogram`. What the
-    robust one averages is pooled: mean roots, not their fourth powers.
+    maps, masks: {sample id: (rows, cols)}; max_lag in pixels, direction as of `semivariogram`.
     """
-    each = np.array([semivariogram(maps[name], masks[name], max_lag, direction, estimator, True) for name in maps])
+    each = np.array([semivariogram(maps[name], masks[name], max_lag, direction, mean_lags=True) for name in maps])
     pairs = each[:, 2].sum(axis=0)
-    if estimator == "robust":
-        each[:, 1] **= 0.25
     sums = (np.nan_to_num(each[:, :2]) * each[:, 2:]).sum(axis=0)  # (2, lags), a lag without pairs is no part
     lags, gamma = np.divide(sums, pairs, out=np.full(sums.shape, np.nan), where=pairs > 0)
-    return lags, gamma**4 if estimator == "robust" else gamma, pairs
+    return lags, gamma, pairs
 
 
 @dataclass(frozen=True)

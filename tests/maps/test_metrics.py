@@ -151,25 +151,6 @@ def test_pooled_variogram_is_that_of_all_pairs_together(maps):
     assert across[1] == pytest.approx(semivariogram(prediction, mask, 9, direction=90)[1], rel=1e-12)
 
 
-def test_pooled_robust_variogram_is_that_of_all_pairs_together(maps):
-    prediction, truth, mask = maps
-    some = mask & (np.arange(mask.shape[1]) < 9)  # the second image has fewer pairs
-    found, masks = {"a": prediction, "b": 3 * truth}, {"a": mask, "b": some}
-    _, gamma, pairs = pooled_variogram(found, masks, 5, estimator="robust")
-    roots = [[] for _ in range(6)]
-    for name in found:
-        places = np.argwhere(masks[name])
-        for k, one in enumerate(places):
-            at = np.rint(np.hypot(*(places[k + 1 :] - one).T)).astype(int)
-            differences = found[name][masks[name]][k + 1 :] - found[name][tuple(one)]
-            for lag in range(1, 6):
-                roots[lag].extend(np.sqrt(np.abs(differences[at == lag])))
-    n = np.array([len(each) for each in roots[1:]])
-    expected = np.array([np.mean(each) for each in roots[1:]]) ** 4 / 2 / (0.457 + 0.494 / n + 0.045 / n**2)
-    assert (pairs == n).all()
-    assert gamma == pytest.approx(expected, rel=2e-3)  # the correction for few pairs is that of each image
-
-
 def test_judge_gathers_what_the_parts_say():
     rng = np.random.default_rng(7)
     names, mask = [f"s{i}" for i in range(8)], rng.random((16, 18)) < 0.8
