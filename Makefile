@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 PIP_FLAGS ?=
 
 .DEFAULT_GOAL = help
-.PHONY: help run test lint lab notebooks clean
+.PHONY: help run test quick lint lab notebooks clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -14,7 +14,10 @@ run: $(VENV)/.installed ## make the data, run the notebooks, write runs/<time>-<
 	$(BIN)/hsichem run $(ARGS)
 
 test: $(VENV)/.installed-test ## run every test: the library, the notebooks, lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 $(ARGS)
+
+quick: $(VENV)/.installed-test ## run what is quick: the library and lint, no notebooks, no browser
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not slow and not browser" $(ARGS)
 
 lint: $(VENV)/.installed-test ## check style and format only
 	$(BIN)/ruff check .

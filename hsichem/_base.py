@@ -1,4 +1,4 @@
-"""What every room stands on: the error a user can mend, short texts, and files that are whole or absent.
+"""What every room stands on: the error a user can mend, short texts, spelling hints, files that are whole or absent.
 
 A file appears under its name only when it is complete, and two processes do not cross.
 
@@ -6,6 +6,7 @@ What a killed process leaves is hidden and read by nobody: `.<name>.<8 digits>.p
 written an hour later or more, and `.<name>.lock` stays, for the system itself lets go of a dead process's lock.
 """
 
+import difflib
 import glob
 import math
 import os
@@ -31,6 +32,11 @@ def to_float(text) -> float | None:
 def short(value) -> str:
     """A value as it may stand in a message."""
     return repr(value) if len(repr(value)) < 80 else repr(value)[:80] + "..."
+
+
+def closest(name: str, known, cutoff: float = 0.6) -> str | None:
+    """The known name that is most like `name`, or None. cutoff: how like at least, from 0 to 1, the same name."""
+    return next(iter(difflib.get_close_matches(name, known, 1, cutoff)), None)
 
 
 def is_number(v):
@@ -73,7 +79,7 @@ def locked(path, wait=True):
             raise InputError(
                 f"{path.parent} is in use by another process; wait until it ends, or choose another."
             ) from None
-        print(f"{path}: waiting for the process that is at it", file=sys.stderr)
+        print(f"{path}: waiting for the process that holds it", file=sys.stderr)
         lock.acquire()
     except OSError as error:
         raise refused(path, error) from error

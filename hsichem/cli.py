@@ -52,17 +52,14 @@ def parse_value(text: str):
 
 def _check_suitable(images):
     """Raises InputError for a data set that the notebooks cannot use."""
-    splits = {sample.split for sample in images.samples}
-    if not {0, 1, 2} <= splits:
+    groups, splits = zip(*((sample.group, sample.split) for sample in images.samples), strict=True)
+    if not {0, 1, 2} <= set(splits):
         raise InputError(
-            f"{images.name}: {len(images.samples)} images in splits {sorted(splits)}; the notebooks need a test "
+            f"{images.name}: {len(splits)} images in splits {sorted(set(splits))}; the notebooks need a test "
             "set (0) and two or more folds (1 to 5). Choose phantom-belly, mineral-mixtures or a folder of your own."
         )
-    if len(tested := {sample.group for sample in images.samples if sample.split == 0}) < 2:
-        raise InputError(
-            f"{images.name}: all images of the test set (split 0) are of one group, {tested.pop()!r}; intervals need "
-            "two or more. Move some of another group there, or delete the column 'split', and splits are dealt."
-        )
+    if problem := datasets.one_test_group(groups, splits):
+        raise InputError(f"{images.name}: {problem}")
     shape = images.cube(images.samples[0]).values.shape
     if min(shape[:2]) < FEWEST_PIXELS or shape[2] < FEWEST_BANDS:
         raise InputError(
@@ -101,7 +98,7 @@ def run(dataset, preset, seed, results, more):
     except lab.NotebookError as error:
         raise _stop(error, 1) from None
     page = lab.write_report(folder)
-    click.echo(f"\n{lab.text_table(lab.read_metrics(folder))}\n\nReport: {page}")
+    click.echo(f"\n{lab.text_table(lab.Results(folder).metrics())}\n\nReport: {page}")
 
 
 @main.command()

@@ -1,9 +1,18 @@
-"""Fixtures that several test files share."""
+"""Fixtures that several test files share, and what a test costs."""
 
 import os
 from pathlib import Path
 
 import pytest
+
+# Fixtures that tell what a test needs: markers for `pytest -m`.
+COSTS = {"mirror": "public_data", "browser": "browser", "executed": "slow"}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        for fixture in set(COSTS) & set(item.fixturenames):
+            item.add_marker(COSTS[fixture])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hsichem import InputError
-from hsichem._base import locked, replacing
+from hsichem._base import closest, locked, replacing
 from hsichem.lab.results import Results
 
 ROOT = Path(__file__).parents[1]
@@ -104,19 +104,21 @@ def test_who_waits_says_so_and_goes_on(tmp_path):
     wait = "import sys; from hsichem._base import locked\nwith locked(sys.argv[1]): print('mine')"
     with locked(tmp_path / "thing"):
         waiting = python(wait, tmp_path / "thing")
-        assert "waiting for the process" in waiting.stderr.readline()
+        assert "waiting for the process that holds it" in waiting.stderr.readline()
     assert waiting.communicate(timeout=60)[0] == "mine\n"
 
 
 def test_two_processes_in_one_results_folder_lose_nothing(tmp_path):
     code = """if True:
-    import sys; from hsichem.lab.results import Results
+    import sys, numpy as np; from hsichem.lab.results import Results
     for i in range(40): Results(sys.argv[1]).save(f"{sys.argv[2]}{i}", {"of": sys.argv[2]})
+    for i in range(20): Results(sys.argv[1]).save_map(f"Map {sys.argv[2]}{i}", "s", np.zeros((2, 2)))
     for i in range(40): Results(sys.argv[1]).save("shared", {f"{sys.argv[2]}{i}": i})
     """
     both = [python(code, tmp_path, who) for who in "ab"]
     assert [process.wait() for process in both] == [0, 0]
     metrics = Results(tmp_path).metrics()
+    assert metrics.pop("map_names") == {f"map-{who}{i}": f"Map {who}{i}" for who in "ab" for i in range(20)}
     assert metrics.pop("shared") == {f"{who}{i}": i for who in "ab" for i in range(40)}
     assert metrics == {f"{who}{i}": {"of": who} for who in "ab" for i in range(40)}
 
@@ -131,3 +133,11 @@ def test_maps_of_two_processes_do_not_mix(tmp_path):
         for values in Results(tmp_path).maps("m").values():
             assert values.shape == (200, 200) and np.unique(values) in (1, 2)
     assert [process.wait() for process in both] == [0, 0]
+
+
+def test_a_name_is_hinted_at_when_it_is_alike():
+    known = ["epochs", "smoothness", "seed"]
+    assert closest("epochz", known) == "epochs" and closest("sed", iter(known)) == "seed"
+    assert (
+        closest("dataset", known) is None and closest("epochz", known, cutoff=0.9) is None
+    )  # 5 of 6 letters are alike

@@ -15,27 +15,20 @@ from pathlib import Path
 
 import numpy as np
 import spectral
+from spectral.io.envi import save_image
 
 from hsichem.loaders import read_cube
-from hsichem.loaders.envi_header import DTYPES
+from hsichem.loaders.envi_header import DTYPES, INTERLEAVES
 
 SCALE = 10_000
-AXES = {"bsq": "bands rows cols", "bil": "rows bands cols", "bip": "rows cols bands"}  # order in the file
 
 
 def write(folder, interleave, shape, dtype):
     """An image of random reflectance as `scale` times its value; the header's path."""
-    sizes = dict(zip(("rows", "cols", "bands"), shape, strict=True))
-    code = next(code for code, name in DTYPES.items() if name == dtype)
-    rng = np.random.default_rng(1)
-    values = rng.integers(0, SCALE, [sizes[axis] for axis in AXES[interleave].split()], np.int32)
-    values.astype("<" + dtype).tofile(folder / f"{interleave}.raw")
-    nm = ", ".join(f"{nm:.2f}" for nm in np.linspace(400, 1000, sizes["bands"]))
-    keys = {"samples": sizes["cols"], "lines": sizes["rows"], "bands": sizes["bands"], "data type": code}
-    keys |= {"interleave": interleave, "byte order": 0, "header offset": 0, "reflectance scale factor": SCALE}
-    keys |= {"wavelength units": "nm", "wavelength": f"{{{nm}}}"}
     header = folder / f"{interleave}.hdr"
-    header.write_text("ENVI\n" + "".join(f"{key} = {value}\n" for key, value in keys.items()), "ascii")
+    values = np.random.default_rng(1).integers(0, SCALE, shape, np.int32).astype(dtype)
+    keys = {"reflectance scale factor": SCALE, "wavelength units": "nm", "wavelength": np.linspace(400, 1000, shape[2])}
+    save_image(str(header), values, interleave=interleave, ext=".raw", metadata=keys)
     return header
 
 
@@ -57,7 +50,7 @@ def main(arguments=None):
     print("| interleave | SPy load(), s | read_cube, s | times as fast |")
     print("|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        for interleave in AXES:
+        for interleave in INTERLEAVES:
             header = write(Path(folder), interleave, shape, options.dtype)
             ways = {"spy": partial(load, header), "hsichem": lambda header=header: read_cube(header).values}
             results = {name: way() for name, way in ways.items()}

@@ -54,7 +54,7 @@ def polygon_mask(corners, shape: tuple, step: int = 1) -> np.ndarray:
     """(rows, cols) bool: pixels whose centres lie inside a polygon; where it crosses itself, by the even-odd rule.
 
     corners: three or more (row, col) in pixels of the image, as the explorer gives them: (0, 0) is its upper left
-    corner, (0.5, 0.5) the centre of its first pixel. Parts outside are cut off, and no pixel may be inside.
+    corner, (0.5, 0.5) the centre of its first pixel. Parts outside are cut off; the mask may be empty.
     step: of a map of this shape, the width of its pixels in the image's. Raises InputError for fewer corners.
     """
     corners = np.asarray(corners, dtype=float)

@@ -8,5 +8,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "check": ["check_folder"],
         "samples": ["Sample"],
         "store": ["Dataset", "add", "fetch", "make", "open_dataset", "read_manifest", "status", "verify"],
+        "table": ["one_test_group"],
     },
 )

@@ -1,27 +1,23 @@
-"""The manifest: data_manifest.yaml read and checked, each fault named with its entry, field and line."""
+"""The manifest: data_manifest.yaml read and checked, each fault named with its entry, field and line.
+
+manifest_fields.yaml beside this module says what a field may be, as JSON Schema.
+"""
 
 import reprlib
-from pathlib import PurePath, PurePosixPath
+from functools import cache
+from pathlib import Path, PurePath, PurePosixPath
 
+import fastjsonschema  # jsonschema is slow to import
 import yaml
 
 from hsichem._base import InputError
 from hsichem.datasets.table import PLAIN
 
-TEXT, NUMBER, NOTHING = (str,), (int, float), type(None)
-ENTRY = {
-    **{"title": TEXT, "teaches": TEXT, "layout": TEXT, "files": (list,), "licence": TEXT, "citation": TEXT},
-    **{"units": TEXT, "references": (dict,), "response": (str, NOTHING), "splits": TEXT},
-    **{"crop_nm": (list, NOTHING), "bin": (int, dict), "doubts": (list,)},
-}
-RECIPE = {"maker": TEXT, "version": (int,), "seed": (int,), "sizes": (dict,)}
-FILE = {"path": TEXT, "sha256": TEXT, "bytes": (int,), "url": (str, NOTHING)}
-OWN = {"folder": TEXT, "mask": (str, *NUMBER)}  # of a user's folder, layout "folder"
-LAYOUTS = ("captures", "cubes", "tecator", "jasper-ridge", "specim-fx10", "folder")
-MAKERS = ("phantom", "mosaic")
-MASKS = ("brightness", "pca", "none")  # ways to find one; a number is a wavelength in nm
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times as fast, where it was built in
-LONGEST = 2**18  # characters
+FIELDS = yaml.load(Path(__file__).with_name("manifest_fields.yaml").read_text("utf-8"), LOADER)
+DRAFT = "http://json-schema.org/draft-04/schema"  # the draft to which 2.0 is no integer
+TYPES = {"string": "str", "integer": "int", "number": "float", "array": "list", "object": "dict", "null": "null"}
+MANIFEST_CHARACTERS = 2**18
 MOST_ALIASES = 8  # they can double what is built with every second one
 DEEPEST = 20  # lists and mappings within each other
 
@@ -30,21 +26,19 @@ def read(path) -> dict:
     """The entries by name. Raises InputError for YAML that cannot be parsed and for any wrong or missing field."""
     try:
         with open(path, encoding="utf-8") as file:
-            text = file.read(LONGEST + 1)
-        if len(text) > LONGEST:
-            raise InputError(f"{path}: longer than the {LONGEST} characters a manifest may have.")
+            text = file.read(MANIFEST_CHARACTERS + 1)
+        if len(text) > MANIFEST_CHARACTERS:
+            raise InputError(f"{path}: longer than the {MANIFEST_CHARACTERS} characters a manifest may have.")
         _check_growth(path, text)
         root, entries = yaml.compose(text, LOADER), yaml.load(text, LOADER)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, OverflowError) as error:
         raise InputError(f"{path}: cannot be read as YAML: {error}") from None
     if not isinstance(entries, dict):
         raise InputError(f"{path}: expected entries, 'name: {{title: ..., ...}}'; found {type(entries).__name__}.")
-    _fields(path, root)  # refuses an entry given twice, of which YAML would keep the last without a word
-    for key, node in root.value:
-        if key.value not in entries or not PLAIN.fullmatch(key.value):  # 5 is read as a number, << as a merge
-            line = key.start_mark.line + 1
-            raise InputError(f"{path}, line {line}: {key.value!r} is no name of a data set; use letters and digits.")
-        _check_entry(f"{path}, entry {key.value!r}", node, entries[key.value])
+    for name, (line, node) in _children(path, root).items():
+        if name not in entries or not PLAIN.fullmatch(name):  # 5 is read as a number, << as a merge
+            raise InputError(f"{path}, line {line}: {name!r} is not a valid name; use letters and digits.")
+        _check_entry(f"{path}, entry {name!r}", node, entries[name])
     return entries
 
 
@@ -61,83 +55,79 @@ def _check_growth(path, text: str) -> None:
 
 
 def _check_entry(where: str, node, entry) -> None:
-    recipe = {"recipe": (dict,)} if isinstance(entry, dict) and "recipe" in entry else {}
-    own = OWN if isinstance(entry, dict) and entry.get("layout") == "folder" else {}
-    lines = _check(where, node, entry, ENTRY | recipe | own)
-    nodes = {key.value: value for key, value in node.value}
+    own = isinstance(entry, dict) and entry.get("layout") == "folder"
+    fields = _check_fields(where, node, entry, "own" if own else "entry")
+    _, files = fields["files"]
+    for number, (item, file) in enumerate(zip(files.value, entry["files"], strict=True), start=1):
+        _check_fields(f"{where}, file {number}", item, file, "file")
+    if "recipe" in entry:
+        _check_fields(f"{where}, recipe", fields["recipe"][1], entry["recipe"], "recipe")
 
-    def refuse(field, expected):
+    def refuse(field, expected):  # what two fields say together, no schema can check
         found = reprlib.repr(entry[field])  # not repr: of aliases within aliases it has no end
-        raise InputError(f"{where}, line {lines[field]}: {field!r} is {found}; expected {expected}.")
+        raise InputError(f"{where}, line {fields[field][0]}: {field!r} is {found}; expected {expected}.")
 
-    for number, (item, value) in enumerate(zip(nodes["files"].value, entry["files"], strict=True), start=1):
-        file_lines = _check(f"{where}, file {number}", item, value, FILE)
-        path = PurePosixPath(value["path"])
-        if path.is_absolute() or ".." in path.parts or "\\" in value["path"] or ":" in value["path"]:
-            raise InputError(
-                f"{where}, line {file_lines['path']}: 'path' leaves the data set's folder: {value['path']!r}."
-            )
-        if len(value["sha256"]) != 64 or set(value["sha256"]) - set("0123456789abcdef"):
-            raise InputError(f"{where}, line {file_lines['sha256']}: 'sha256' needs 64 digits of 0-9 and a-f.")
-    sizes = []
-    if recipe:
-        recipe_lines = _check(f"{where}, recipe", nodes["recipe"], entry["recipe"], RECIPE)
-        sizes = list(entry["recipe"]["sizes"])
-        if entry["recipe"]["maker"] not in MAKERS:
-            raise InputError(f"{where}, line {recipe_lines['maker']}: 'maker' is not one of {', '.join(MAKERS)}.")
-        if not sizes or not all(isinstance(knobs, dict) for knobs in entry["recipe"]["sizes"].values()):
-            raise InputError(f"{where}, line {recipe_lines['sizes']}: 'sizes' needs 'name: {{knob: value, ...}}'.")
-    if entry["layout"] not in LAYOUTS:
-        refuse("layout", f"one of {', '.join(LAYOUTS)}")
-    if own and not PurePath(entry["folder"]).is_absolute():
-        refuse("folder", "the whole path of the folder with the captures")
-    if own and len(entry["files"]) != 1:
-        refuse("files", "one, the folder's references table")
-    if own and isinstance(entry["mask"], str) and entry["mask"] not in MASKS:
-        refuse("mask", f"{', '.join(MASKS)}, or a wavelength in nm")
-    if entry["response"] is not None and entry["response"] not in entry["references"]:
-        refuse("response", "one of the references, or null")
-    if not all(isinstance(text, str) for text in [*entry["references"].values(), *entry["references"]]):
+    if not all(isinstance(name, str) for name in entry["references"]):
         refuse("references", "'name: unit', both text")
-    if not all(isinstance(text, str) for text in entry["doubts"]):
-        refuse("doubts", "a list of sentences")
-    crop = entry["crop_nm"]
-    if crop is not None and (len(crop) != 2 or not all(_is(end, (*NUMBER, NOTHING)) for end in crop)):
-        refuse("crop_nm", "[low, high] in nm, either of them null, or null")
-    bins = entry["bin"].values() if isinstance(entry["bin"], dict) else [entry["bin"]]
-    if not all(_is(bands, (int,)) and bands > 0 for bands in bins):
-        refuse("bin", "a whole number from 1, or one for each size")
-    if isinstance(entry["bin"], dict) and set(entry["bin"]) != set(sizes):
-        refuse("bin", f"one number, or one for each size of the recipe ({', '.join(sizes) or 'it has none'})")
+    if entry["response"] not in (None, *entry["references"]):
+        refuse("response", "one of the references, or null")
+    sizes = entry.get("recipe", {}).get("sizes", {})
+    if isinstance(entry["bin"], dict) and entry["bin"].keys() != sizes.keys():
+        listed = ", ".join(map(str, sizes)) or "it has none"
+        refuse("bin", f"one number, or one for each size of the recipe ({listed})")
 
 
-def _check(where: str, node, value, schema: dict) -> dict[str, int]:
-    """Check a mapping's fields and their types; return each field's line."""
+def _check_fields(where: str, node, value, part: str) -> dict[str, tuple]:
+    """Check a mapping against a part of manifest_fields.yaml; return each field's line and node."""
+    known, start = FIELDS[part], node.start_mark.line + 1
     if not isinstance(value, dict):
-        raise InputError(f"{where}, line {node.start_mark.line + 1}: expected fields, found {type(value).__name__}.")
-    lines = _fields(where, node)
-    for field, line in lines.items():
-        if field not in schema:
-            raise InputError(f"{where}, line {line}: unknown field {field!r}; known: {', '.join(schema)}.")
-        if not _is(value[field], schema[field]):
-            wanted = " or ".join("null" if kind is NOTHING else kind.__name__ for kind in schema[field])
-            found = type(value[field]).__name__
-            shown = reprlib.repr(value[field])
-            raise InputError(f"{where}, line {line}: {field!r} is {shown} ({found}); expected {wanted}.")
-    if absent := [field for field in schema if field not in lines]:
-        line = node.start_mark.line + 1
-        raise InputError(f"{where}, line {line}: field {absent[0]!r} is missing from what starts here; add it.")
-    return lines
+        raise InputError(f"{where}, line {start}: expected fields, found {type(value).__name__}.")
+    fields = _children(where, node)
+    for field, (line, _) in fields.items():
+        if field not in known or field not in value:  # the second: a tag can make another key of a field's name
+            raise InputError(f"{where}, line {line}: unknown field {field!r}; known: {', '.join(known)}.")
+    for field, rule in known.items():
+        if field not in value and not rule.get("optional"):
+            raise InputError(f"{where}, line {start}: field {field!r} is missing from what starts here; add it.")
+    try:
+        _validator(part)(value)
+    except fastjsonschema.JsonSchemaValueException as error:
+        field = error.path[1]  # after "data"
+        fault = _fault(error, known[field], value[field])
+        raise InputError(f"{where}, line {fields[field][0]}: {field!r} {fault}.") from None
+    return fields
 
 
-def _fields(where, node) -> dict[str, int]:
-    lines = {}
-    for key, _ in node.value:
-        if key.value in lines:
-            raise InputError(f"{where}, line {key.start_mark.line + 1}: {key.value!r} is given twice.")
-        lines[key.value] = key.start_mark.line + 1
-    return lines
+@cache
+def _validator(part: str):
+    formats = {"absolute path": lambda path: PurePath(path).is_absolute(), "path inside": _stays_inside}
+    return fastjsonschema.compile({"$schema": DRAFT, "properties": FIELDS[part]}, formats=formats)
 
 
-def _is(value, kinds) -> bool:
-    return isinstance(value, kinds) and not isinstance(value, bool)  # Python's True is an int; YAML's is not
+def _stays_inside(path: str) -> bool:
+    pure = PurePosixPath(path)
+    return not (pure.is_absolute() or ".." in pure.parts or "\\" in path or ":" in path)
+
+
+def _fault(error: fastjsonschema.JsonSchemaValueException, rule: dict, value) -> str:
+    """What is wrong with a field, as the end of a sentence."""
+    found = reprlib.repr(value)
+    if error.rule == "type" and len(error.path) == 2:  # of the field itself, not of something in it
+        types = [rule["type"]] if isinstance(rule["type"], str) else rule["type"]
+        return f"is {found} ({type(value).__name__}); expected {' or '.join(TYPES[each] for each in types)}"
+    if error.rule == "enum":
+        return f"is not one of {', '.join(rule['enum'])}; found {found}"
+    return rule["fault"].replace("{found}", found)
+
+
+def _children(where, node) -> dict[str, tuple]:
+    """The line and the node of each name in a mapping."""
+    found = {}
+    for key, value in node.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            raise InputError(f"{where}, line {line}: a name that is no plain text; write 'name: value'.")
+        if key.value in found:  # YAML would keep the last without a word
+            raise InputError(f"{where}, line {line}: {key.value!r} is given twice.")
+        found[key.value] = line, value
+    return found

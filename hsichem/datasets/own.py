@@ -1,15 +1,22 @@
 """A user's own data sets: a folder of captures and its references table become an entry in the cache folder."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import yaml
 
 from hsichem._base import InputError, is_number, replacing, short
 from hsichem.datasets import manifest
-from hsichem.datasets.samples import find_images, image_problem
+from hsichem.datasets.samples import find_images, image_problems
 from hsichem.datasets.table import PLAIN, SEED, Table, find_table, read_table
+
+WAYS = manifest.FIELDS["own"]["mask"]["anyOf"][1]["enum"]  # to find a mask, beside a wavelength in nm
+
+
+def check_way(mask) -> None:
+    """Raises InputError for a way to find masks that is none."""
+    if not (mask in WAYS or (is_number(mask) and mask > 0)):
+        raise InputError(f"mask {short(mask)}; expected {', '.join(WAYS)}, or a wavelength in nm.")
 
 
 def choose_response(table: Table, response: str | None, unit: str | None) -> tuple[str, str]:
@@ -22,48 +29,41 @@ def choose_response(table: Table, response: str | None, unit: str | None) -> tup
     response = response or next(iter(table.units))
     if response not in table.units:
         raise InputError(f"{table.path}: no column {response!r} with numbers; found {', '.join(table.units)}.")
-    stated = table.units[response]
-    if stated and unit and stated != unit:
-        raise InputError(f"{table.path}: the heading of {response} says {stated!r}, not {unit!r}; change one.")
-    stated = stated or unit
-    if not stated:
+    heading = table.units[response]
+    if heading and unit and heading != unit:
+        raise InputError(f"{table.path}: the heading of {response} says {heading!r}, not {unit!r}; change one.")
+    unit = heading or unit
+    if not unit:
         raise InputError(
             f"{table.path}: the unit of {response} is not stated; head its column '{response} (% w/w)', or give --unit."
         )
-    if not stated.startswith("%"):
+    if not unit.startswith("%"):
         raise InputError(
-            f"{table.path}: the unit of {response} is {stated!r}; losses and colour scales are made for 0 to 100 %. "
+            f"{table.path}: the unit of {response} is {unit!r}; losses and colour scales are made for 0 to 100 %. "
             "Convert the values (g/kg to % w/w: divide by 10) and state the new unit."
         )
-    return response, stated
+    return response, unit
 
 
 def state_splits(table: Table) -> str:
-    """How the samples are split, in a sentence. Raises InputError when they are too few to be dealt."""
+    """How the samples are split, in a sentence. Raises InputError when they are too few for splits to be assigned."""
     folds = max(table.splits(), default=0)
-    if not table.dealt:
+    if not table.assigned:
         return f"As {table.path.name} has them."
-    return f"Dealt by group, seed {SEED}: a third is split 0, the fixed test set, the others are folds 1 to {folds}."
-
-
-def check_way(mask) -> None:
-    """Raises InputError for a way to find masks that is none."""
-    if not (mask in manifest.MASKS or (is_number(mask) and mask > 0)):
-        raise InputError(f"mask {short(mask)}; expected {', '.join(manifest.MASKS)}, or a wavelength in nm.")
+    return f"Assigned by group, seed {SEED}: a third is split 0, the fixed test set, the others are folds 1 to {folds}."
 
 
 def make_entry(folder: Path, name: str, response: str | None, unit: str | None, mask: str | float) -> dict:
-    """The manifest's entry for a folder. Its table's checksum is kept: with another table, the splits might be others.
+    """The manifest's entry for a folder. Its table's checksum is kept: with another table, the splits may differ.
 
     Raises InputError for a name that is no plain one, an unknown way to find masks, and for all that keeps the folder
     from being opened.
     """
     if not PLAIN.fullmatch(name):
-        raise InputError(f"{name!r} is no name for a data set; use letters, digits, '-' and '_'.")
+        raise InputError(f"{name!r} is not a valid name for a data set; use letters, digits, '-' and '_'.")
     check_way(mask)
-    table, images = read_table(folder), find_images(folder)
-    problems = table.problems + [problem for row in table.rows if (problem := image_problem(row.id, images))]
-    if problems:
+    table = read_table(folder)
+    if problems := table.problems + image_problems([row.id for row in table.rows], find_images(folder)):
         raise InputError("\n".join([*problems, "Not added. `hsichem data check` looks into the images, too."]))
     response, unit = choose_response(table, response, unit)
     content = table.path.read_bytes()
@@ -111,14 +111,13 @@ def read_entries(cache: Path, taken) -> dict:
     return entries
 
 
-def checked_folder(name: str, entry: dict) -> Path:
-    """Where the captures are. Raises InputError when that is gone, or its table is another than was added."""
+def check_unchanged(name: str, entry: dict) -> None:
+    """Raises InputError when the folder of the captures is gone, or its table is not the one that was added."""
     folder, (file,) = Path(entry["folder"]), entry["files"]
     if not folder.is_dir():
         raise InputError(f"{name}: {folder} is not there; bring it back, or add the folder where it is now.")
     if hashlib.sha256(find_table(folder).read_bytes()).hexdigest() != file["sha256"]:
         raise InputError(
-            f"{name}: {file['path']} is not what it was when it was added, so its splits may be others. "
-            f"Run `hsichem data add {os.fspath(folder)} --name {name}` again, and results anew."
+            f"{name}: {file['path']} is not what it was when it was added, so its splits may differ. "
+            f"Run `hsichem data add {folder} --name {name}` again, and results anew."
         )
-    return folder

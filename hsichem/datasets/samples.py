@@ -1,7 +1,6 @@
 """From a data set's folder to its Samples, one function for each layout of files."""
 
 import dataclasses
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
-from hsichem._base import InputError
+from hsichem._base import InputError, closest
 from hsichem.cubes import Cube, foreground_mask
-from hsichem.datasets.table import Table, read_table
+from hsichem.datasets.table import read_table
 from hsichem.loaders import DATA_SUFFIXES, MASK_SUFFIXES, READERS, read_any, read_capture, read_cube, read_mask
 
 
@@ -34,31 +33,32 @@ class Sample:
     truth: Callable[[], np.ndarray | None]
 
 
-def from_table(folder: Path, references: dict, load: Callable) -> list[Sample]:
-    """Samples listed in the folder's references table (see hsichem.datasets.table); without a split column, dealt.
-
-    load: called with the sample's place, the folder of its id. truth/<id>.npy is its map, if it is there.
-    Raises InputError that names the line of each value that is missing or wrong.
-    """
-    table = read_table(folder, references)
-    if table.problems:
-        raise InputError("\n".join(table.problems))
-    places = {row.id: folder / row.id for row in table.rows}
-    return _samples(folder, table, places, {name: partial(load, place) for name, place in places.items()})
-
-
-def own_folder(folder: Path, references: dict, mask: str | float) -> list[Sample]:
-    """A user's captures and images: find_images says what they are, load_own where masks come from.
+def captures(folder: Path, references: dict, mask: str | float = "brightness") -> list[Sample]:
+    """Captures and other images, the phantom's or a user's; find_images finds them, read_masked reads them.
 
     mask: what an automatic mask is found on (see foreground_mask), or "none" for every pixel.
+    """
+    return _samples(folder, references, lambda name, path: read_masked(folder, name, path, mask))
+
+
+def cubes(folder: Path, references: dict) -> list[Sample]:
+    """Cubes that were made here, <id>/<id>.hdr, without masks."""
+    return _samples(folder, references, lambda name, path: read_cube(path / f"{name}.hdr"))
+
+
+def _samples(folder: Path, references: dict, load: Callable[[str, Path], Cube]) -> list[Sample]:
+    """One for each line of the table. truth/<id>.npy is a sample's map, if it is there.
+
     Raises InputError that names each line at fault, and each sample without an image or with two.
     """
     table, images = read_table(folder, references), find_images(folder)
-    problems = table.problems + [problem for row in table.rows if (problem := image_problem(row.id, images))]
-    if problems:
+    if problems := table.problems + image_problems([row.id for row in table.rows], images):
         raise InputError("\n".join(problems))
-    loads = {row.id: partial(load_own, folder, row.id, images[row.id][0], mask) for row in table.rows}
-    return _samples(folder, table, {row.id: images[row.id][0] for row in table.rows}, loads)
+    samples = []
+    for row, split in zip(table.rows, table.splits(), strict=True):
+        (image,), truth = images[row.id], partial(_map_if_there, folder / "truth" / f"{row.id}.npy")
+        samples.append(Sample(row.id, split, row.group, row.values, image, partial(load, row.id, image), truth))
+    return samples
 
 
 def find_images(folder) -> dict[str, list[Path]]:
@@ -73,56 +73,43 @@ def find_images(folder) -> dict[str, list[Path]]:
         raise InputError(f"{folder}: cannot be read ({error.strerror}).") from None
     found = {}
     for path in inside:
-        name = path.name
-        if path.is_file():
-            if path.suffix.lower() not in (".hdr", *READERS):
-                continue
-            name = path.stem
-            if Path(name).suffix.lower() in DATA_SUFFIXES[1:]:  # x.raw.hdr
-                name = Path(name).stem
-        if not path.name.startswith(".") and name not in ("masks", "truth"):
+        name = path.name if path.is_dir() else path.stem
+        if Path(name).suffix.lower() in DATA_SUFFIXES[1:] and not path.is_dir():  # x.raw.hdr
+            name = Path(name).stem
+        hidden = path.name.startswith(".") or name in ("masks", "truth")
+        if not hidden and (path.is_dir() or path.suffix.lower() in (".hdr", *READERS)):
             found.setdefault(name, []).append(path)
     return found
 
 
-def image_problem(name: str, images: dict[str, list[Path]]) -> str | None:
-    """What is wrong with the image of the sample `name`, as far as one sees without reading it."""
-    if name not in images:
-        close = difflib.get_close_matches(name, images, 1, cutoff=0.8)
-        hint = f"is it {close[0]!r}? Rename one" if close else "copy it there, or delete the line"
-        return f"{name}: no capture or image of this name in the folder; {hint}."
-    if len(images[name]) > 1:
-        return f"{name}: two images, {' and '.join(path.name for path in images[name])}; move one away."
-    return None
+def image_problems(names, images: dict[str, list[Path]]) -> list[str]:
+    """What is wrong with the images of the samples `names`, as far as one sees without reading them."""
+    problems = []
+    for name in names:
+        if name not in images:
+            close = closest(name, images, cutoff=0.8)  # less alike are the ids of any two samples
+            hint = f"is it {close!r}? Rename one" if close else "copy it there, or delete the line"
+            problems.append(f"{name}: no capture or image of this name in the folder; {hint}.")
+        elif len(images[name]) > 1:
+            files = " and ".join(path.name for path in images[name])
+            problems.append(f"{name}: two images, {files}; move one away.")
+    return problems
 
 
-def load_own(folder: Path, name: str, path: Path, mask: str | float) -> Cube:
+def read_masked(folder: Path, name: str, path: Path, mask: str | float) -> Cube:
     """The image at `path` with its mask: masks/<name>.npy, .png or .hdr where there is one, else found automatically.
 
     Pixels that the file marks as without data are in no mask.
     """
     cube = read_any(path)
-    given = [folder / "masks" / f"{name}{suffix}" for suffix in MASK_SUFFIXES]
-    given = [file for file in given if file.is_file()]
-    if len(given) > 1:
-        raise InputError(f"{name}: two masks, {' and '.join(file.name for file in given)}; keep one.")
-    if given:
-        inside = read_mask(given[0], cube.values.shape[:2])
-    elif mask == "none":
-        inside = cube.foreground
+    drawn = [file for suffix in MASK_SUFFIXES if (file := folder / "masks" / f"{name}{suffix}").is_file()]
+    if len(drawn) > 1:
+        raise InputError(f"{name}: two masks, {' and '.join(file.name for file in drawn)}; keep one.")
+    if drawn:
+        inside = read_mask(drawn[0], cube.values.shape[:2])
     else:
-        inside = foreground_mask(cube, mask)
+        inside = True if mask == "none" else foreground_mask(cube, mask)
     return dataclasses.replace(cube, mask=inside & cube.foreground, name=name)
-
-
-def _samples(folder: Path, table: Table, places: dict, loads: dict) -> list[Sample]:
-    return [
-        Sample(
-            row.id, split, row.group, row.values, places[row.id], loads[row.id],
-            partial(_map_if_there, folder / "truth" / f"{row.id}.npy"),
-        )
-        for row, split in zip(table.rows, table.splits(), strict=True)
-    ]  # fmt: skip
 
 
 def tecator(folder: Path, references: dict) -> list[Sample]:
@@ -136,32 +123,32 @@ def tecator(folder: Path, references: dict) -> list[Sample]:
         name = f"tecator{row:03d}"
         split = 0 if row >= 172 else len(samples) % 5 + 1  # StatLib: 172 on are test and extrapolation
         values = dict(zip(("water", "fat", "protein"), laboratory[row].tolist(), strict=True))
-        load = partial(Cube, 10 ** -absorbance[row][None, None], nm, None, None, name)
+        load = partial(Cube, 10 ** -absorbance[row][None, None], nm, name=name)
         samples.append(Sample(name, split, name, {key: values[key] for key in references}, folder, load, _no_map))
     return samples
 
 
 def jasper_ridge(folder: Path, references: dict) -> list[Sample]:
     """One scene of 100 x 100 pixels; its references are the means of the abundance maps, in %."""
-    maps = _jasper_maps(folder)
-    values = {name: float(maps[name].mean(dtype=np.float64)) for name in references}
-    load, truth = partial(_jasper_cube, folder), partial(_jasper_water, folder)
-    return [Sample("jasper-ridge", 0, "jasper-ridge", values, folder, load, truth)]
+    name, file = "jasper-ridge", loadmat(folder / "JasperRidge2_end4.mat")
+    materials = [str(cell.item()).split("-")[1] for cell in file["cood"].ravel()]  # "1-tree", "2-water", ...
+    shares = np.float32(100 * file["A"]).reshape(-1, 100, 100).transpose(0, 2, 1)  # stored column by column
+    maps = dict(zip(materials, shares, strict=True))
+    values = {material: float(maps[material].mean(dtype=np.float64)) for material in references}
+    return [Sample(name, 0, name, values, folder, partial(_jasper_cube, folder, name), maps["water"].copy)]
+
+
+def _jasper_cube(folder: Path, name: str) -> Cube:
+    file = loadmat(folder / "JasperRidge2_R198.mat")
+    channels = file["SlectBands"].ravel().astype(int) - 1  # counted from 1
+    values = file["Y"].reshape(-1, 100, 100).transpose(2, 1, 0) / 5000  # stored column by column
+    return Cube(values, np.linspace(380, 2500, 224)[channels], name=name)
 
 
 def specim_fx10(folder: Path, references: dict) -> list[Sample]:
     """One capture without laboratory values. Two lines of ice have no background, so there is no mask."""
     capture = folder / "derived_specim_folder"
     return [Sample("crop128", 0, "crop128", {}, capture, partial(read_capture, capture), _no_map)]
-
-
-def _load_capture(folder: Path) -> Cube:
-    cube = read_capture(folder)
-    return dataclasses.replace(cube, mask=foreground_mask(cube) & cube.foreground)
-
-
-def _load_cube(folder: Path) -> Cube:
-    return read_cube(folder / f"{folder.name}.hdr")
 
 
 def _map_if_there(path: Path) -> np.ndarray | None:
@@ -172,28 +159,10 @@ def _no_map() -> None:
     return None
 
 
-def _jasper_cube(folder: Path) -> Cube:
-    file = loadmat(folder / "JasperRidge2_R198.mat")
-    channels = file["SlectBands"].ravel().astype(int) - 1  # counted from 1
-    values = file["Y"].reshape(-1, 100, 100).transpose(2, 1, 0) / 5000  # stored column by column
-    return Cube(values, np.linspace(380, 2500, 224)[channels], None, None, "jasper-ridge")
-
-
-def _jasper_maps(folder: Path) -> dict[str, np.ndarray]:
-    file = loadmat(folder / "JasperRidge2_end4.mat")
-    names = [str(cell.item()).split("-")[1] for cell in file["cood"].ravel()]  # "1-tree", "2-water", ...
-    shares = file["A"].reshape(-1, 100, 100).transpose(0, 2, 1)
-    return {name: np.float32(100 * share) for name, share in zip(names, shares, strict=True)}
-
-
-def _jasper_water(folder: Path) -> np.ndarray:
-    return _jasper_maps(folder)["water"]
-
-
 LAYOUTS = {
-    "captures": partial(from_table, load=_load_capture),
-    "cubes": partial(from_table, load=_load_cube),
-    "folder": own_folder,
+    "captures": captures,
+    "cubes": cubes,
+    "folder": captures,  # a user's own, with a way to find masks
     "tecator": tecator,
     "jasper-ridge": jasper_ridge,
     "specim-fx10": specim_fx10,

@@ -47,20 +47,21 @@ class Dataset:
 
     def describe(self) -> str:
         """Several lines: title, what it teaches, counts, shape, wavelengths, units, licence, citation, doubts."""
-        cube = self.samples[0].load()
-        counts = Counter(sample.split for sample in self.samples)
+        entry, cube = self.entry, self.samples[0].load()
+        (rows, cols, bands), nm = cube.values.shape, cube.wavelengths
+        counts = sorted(Counter(sample.split for sample in self.samples).items())
+        references = ", ".join(f"{name} ({unit})" for name, unit in entry["references"].items())
         lines = [
             f"{self.name}: {self.title}",
-            self.entry["teaches"],
-            f"samples: {len(self.samples)} ({', '.join(f'split {key}: {counts[key]}' for key in sorted(counts))})",
-            f"splits: {self.entry['splits']}",
-            "first sample: {} rows x {} columns x {} bands".format(*cube.values.shape)
-            + f", {cube.wavelengths[0]:.0f}-{cube.wavelengths[-1]:.0f} nm",
-            f"values: {self.entry['units']}",
-            "references: " + (", ".join(f"{k} ({unit})" for k, unit in self.entry["references"].items()) or "none"),
-            f"licence: {self.entry['licence']}",
-            f"citation: {self.entry['citation']}",
-            *(f"doubt: {doubt}" for doubt in self.entry["doubts"]),
+            entry["teaches"],
+            f"samples: {len(self.samples)} ({', '.join(f'split {split}: {n}' for split, n in counts)})",
+            f"splits: {entry['splits']}",
+            f"first sample: {rows} rows x {cols} columns x {bands} bands, {nm[0]:.0f}-{nm[-1]:.0f} nm",
+            f"values: {entry['units']}",
+            f"references: {references or 'none'}",
+            f"licence: {entry['licence']}",
+            f"citation: {entry['citation']}",
+            *(f"doubt: {doubt}" for doubt in entry["doubts"]),
         ]
         return "\n".join(lines)
 
@@ -71,8 +72,8 @@ def read_manifest(root=None) -> dict:
     In the repository data_manifest.yaml stands at the root, installed in the package.
     """
     package = Path(__file__).parents[1]
-    places = [package.parent / "data_manifest.yaml", package / "data_manifest.yaml"]
-    known = manifest.read(next(place for place in places if place.is_file() or place == places[-1]))
+    in_repository, in_package = (place / "data_manifest.yaml" for place in (package.parent, package))
+    known = manifest.read(in_repository if in_repository.is_file() else in_package)
     return known | own.read_entries(_cache(root), known)
 
 
@@ -98,28 +99,29 @@ def open_dataset(name: str, root=None, size=None) -> Dataset:
     others have one size, and none is looked for.
     Raises InputError for an unknown name or size, and when files cannot be fetched or do not fit together.
     """
-    entry = _entry(name, root)
+    entry, folder, size = _find(name, root, size)
     if "recipe" in entry:
-        folder = make(name, root, size)
+        make(name, root, size)
     elif "folder" in entry:
-        folder = own.checked_folder(name, entry)
+        own.check_unchanged(name, entry)
     else:
         fetch(name, root)
-        folder = _cache(root) / name
-    samples = _samples(entry, folder)
+    mask = {"mask": entry["mask"]} if "folder" in entry else {}
+    samples = LAYOUTS[entry["layout"]](folder, entry["references"], **mask)
     unit = entry["references"].get(entry["response"], "")
-    bands = entry["bin"] if isinstance(entry["bin"], int) else entry["bin"][_size(name, entry, size)]
     crop = tuple(entry["crop_nm"]) if entry["crop_nm"] else None
+    bands = entry["bin"] if isinstance(entry["bin"], int) else entry["bin"][size]
     return Dataset(name, entry["title"], samples, entry["response"], unit, crop, bands, entry)
 
 
 def make(name: str, root=None, size=None) -> Path:
     """Make a data set by its recipe, unless the cache has it; returns its folder. Whole or absent, never half."""
-    entry = _entry(name, root)
-    folder = _made_folder(name, entry, root, size)
+    entry, folder, size = _find(name, root, size)
+    if size is None:
+        raise InputError(f"{name} is not made here, so it has no recipe and no sizes.")
     if folder.is_dir():
         return folder
-    knobs, seed = entry["recipe"]["sizes"][_size(name, entry, size)], entry["recipe"]["seed"]
+    knobs, seed = entry["recipe"]["sizes"][size], entry["recipe"]["seed"]
     fetch(name, root)
     making = folder.with_name(f".making-{folder.name}")
     with locked(folder):
@@ -145,65 +147,68 @@ def fetch(name: str, root=None) -> list[Path]:
 
     Raises InputError when a file cannot be had or its checksum is not the manifest's; nothing is kept of it then.
     """
-    entry, folder = _entry(name, root), _cache(root) / name
+    entry, _, _ = _find(name, root)
     if "folder" in entry:
         raise InputError(f"{name} is your own folder, {entry['folder']}; there is nothing to fetch or make.")
+    folder = _cache(root) / name
     paths = [folder / file["path"] for file in entry["files"]]
-    sums = [file["sha256"] for file in entry["files"]]
-    if any(not path.is_file() or pooch.file_hash(path) != sha256 for path, sha256 in zip(paths, sums, strict=True)):
+    if faults := _file_faults(name, entry["files"], folder):
         with locked(folder):
             for left in folder.rglob("tmp????????"):  # pooch's, of a killed process
                 if left not in paths:
                     left.unlink()
             for file in entry["files"]:
-                fetch_file(name, file, folder)
+                if file["path"] in faults:
+                    fetch_file(name, file, folder)
     return paths
 
 
 def verify(name: str, root=None, size=None) -> list[str]:
     """Every problem found: missing files, wrong checksums, and for made sets captures and truths that do not fit."""
-    entry, problems = _entry(name, root), []
-    for file in entry["files"] if "folder" not in entry else ():
-        path = _cache(root) / name / file["path"]
-        if not path.is_file():
-            problems.append(f"{path}: missing; run `hsichem data fetch {name}`.")
-        elif (found := pooch.file_hash(path)) != file["sha256"]:
-            problems.append(f"{path}: sha256 is {found}, expected {file['sha256']}; delete it and fetch again.")
-    if problems:
-        return problems
-    folder = _made_folder(name, entry, root, size) if "recipe" in entry else _cache(root) / name
+    entry, folder, size = _find(name, root, size)
+    if "folder" not in entry and (faults := _file_faults(name, entry["files"], _cache(root) / name)):
+        return list(faults.values())
+    if "recipe" in entry and not folder.is_dir():
+        return [f"{folder}: missing; run `hsichem data make {name}`."]
     try:
-        if "folder" in entry:
-            folder = own.checked_folder(name, entry)
-        elif not folder.is_dir():
-            return [f"{folder}: missing; run `hsichem data make {name}`."]
-        samples = _samples(entry, folder)
+        samples = open_dataset(name, root, size).samples
     except InputError as error:
         return [str(error)]
+    problems = []
     for sample in samples:
         try:
-            cube, truth = sample.load(), sample.truth()
+            shape, truth = sample.load().values.shape[:2], sample.truth()
         except (InputError, OSError, ValueError) as error:
             problems.append(f"{sample.id}: {error}")
             continue
         if truth is None and "recipe" in entry:
             problems.append(f"{sample.id}: its truth map is missing; delete {folder} and make it again.")
-        if truth is not None and truth.shape != cube.values.shape[:2]:
-            problems.append(
-                f"{sample.id}: truth of shape {truth.shape} for an image of {cube.values.shape[:2]} pixels."
-            )
+        if truth is not None and truth.shape != shape:
+            problems.append(f"{sample.id}: truth of shape {truth.shape} for an image of {shape} pixels.")
     return problems
+
+
+def _file_faults(name: str, files: list[dict], folder: Path) -> dict[str, str]:
+    """Path -> what is wrong, of the files that are missing or not what the manifest says."""
+    faults = {}
+    for file in files:
+        path = folder / file["path"]
+        if not path.is_file():
+            faults[file["path"]] = f"{path}: missing; run `hsichem data fetch {name}`."
+        elif (found := pooch.file_hash(path)) != file["sha256"]:
+            faults[file["path"]] = f"{path}: sha256 is {found}, expected {file['sha256']}; delete it and fetch again."
+    return faults
 
 
 def status(name: str, root=None) -> str:
     """made (with the sizes), fetched, yours, incomplete or absent, by what lies there; checksums are verify's work."""
-    entry = _entry(name, root)
+    entry, folder, _ = _find(name, root)
     if "folder" in entry:
-        return "yours" if Path(entry["folder"]).is_dir() else "absent"
+        return "yours" if folder.is_dir() else "absent"
     if "recipe" in entry:
-        sizes = [size for size in entry["recipe"]["sizes"] if _made_folder(name, entry, root, size).is_dir()]
+        sizes = [size for size in entry["recipe"]["sizes"] if _find(name, root, size)[1].is_dir()]
         return f"made ({', '.join(sizes)})" if sizes else "absent"
-    present = sum((_cache(root) / name / file["path"]).is_file() for file in entry["files"])
+    present = sum((folder / file["path"]).is_file() for file in entry["files"])
     return "absent" if not present else "fetched" if present == len(entry["files"]) else "incomplete"
 
 
@@ -211,33 +216,56 @@ def _cache(root) -> Path:
     return Path(root or os.environ.get("HSICHEM_DATA") or pooch.os_cache("hsichem"))
 
 
-def _samples(entry: dict, folder: Path) -> list[Sample]:
-    mask = {"mask": entry["mask"]} if "folder" in entry else {}
-    return LAYOUTS[entry["layout"]](folder, entry["references"], **mask)
+def _find(name: str, root, size: str | None = None) -> tuple[dict, Path, str | None]:
+    """A set's entry, the folder of its samples, and its size, the recipe's first unless named; None for sets not made.
 
-
-def _entry(name: str, root) -> dict:
+    Raises InputError for an unknown name or size.
+    """
     known = read_manifest(root)
     if name not in known:
         raise InputError(f"data set {name!r} is not in the manifest; known: {', '.join(known)}.")
-    return known[name]
-
-
-def _size(name: str, entry: dict, size: str | None) -> str:
-    sizes = list(entry.get("recipe", {}).get("sizes", ()))
-    if not sizes:
-        raise InputError(f"{name} is not made here, so it has no recipe and no sizes.")
-    if size is not None and size not in sizes:
+    entry = known[name]
+    if "recipe" not in entry:
+        return entry, Path(entry.get("folder", _cache(root) / name)), None
+    sizes = entry["recipe"]["sizes"]
+    size = size or next(iter(sizes))
+    if size not in sizes:
         raise InputError(f"{name}: size {size!r} is not in its recipe; known: {', '.join(sizes)}.")
-    return size or sizes[0]
-
-
-def _made_folder(name: str, entry: dict, root, size) -> Path:
-    size = _size(name, entry, size)
-    recipe = entry["recipe"] | {"sizes": entry["recipe"]["sizes"][size]}
     # a changed knob makes a new folder, so nothing made by another recipe is ever taken for this one
-    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:8]
-    return _cache(root) / f"{name}-{size}-{digest}"
+    recipe = json.dumps(entry["recipe"] | {"sizes": sizes[size]}, sort_keys=True)
+    digest = hashlib.sha256(recipe.encode()).hexdigest()[:8]
+    return entry, _cache(root) / f"{name}-{size}-{digest}", size
+
+
+def fetch_file(name: str, file: dict, folder: Path) -> None:
+    """Bring a `file` of the data set `name` to its path in `folder`, unless it is there.
+
+    It is taken from HSICHEM_DATA_MIRROR/<name>/ if that is set and has it, else from its address. Raises InputError
+    when it cannot be had or its checksum is not the manifest's; nothing is kept of it then.
+    """
+    mirror = os.environ.get("HSICHEM_DATA_MIRROR")
+    local = Path(mirror or "", name, file["path"])
+    if mirror and local.is_file():
+        source, download, retries = str(local), lambda url, file, _: shutil.copyfile(url, file), 0
+    elif file["url"]:
+        source, download, retries = file["url"], partial(_download, file["bytes"]), 3
+    else:
+        raise InputError(
+            f"{name}: {file['path']} has no public address. Set HSICHEM_DATA_MIRROR to a folder that holds "
+            f"{name}/{file['path']}."
+        )
+    known, urls = {file["path"]: f"sha256:{file['sha256']}"}, {file["path"]: source}
+    store = pooch.create(folder, base_url="", registry=known, urls=urls, retry_if_failed=retries)
+    try:
+        store.fetch(file["path"], downloader=download)
+    except (ValueError, OSError) as error:  # what requests raises is an OSError, too
+        raise InputError(f"{name}: {file['path']} could not be fetched from {source}: {error}") from None
+
+
+def _download(most: int, url, output_file, store) -> None:
+    with AtMost(io.FileIO(output_file, "w")) as file:
+        file.most = most
+        pooch.HTTPDownloader(progressbar=True)(url, file, store)
 
 
 class AtMost(io.BufferedWriter):
@@ -249,42 +277,3 @@ class AtMost(io.BufferedWriter):
         if self.tell() + len(chunk) > self.most:
             raise ValueError(f"more than the {self.most} bytes that the manifest states")
         return super().write(chunk)
-
-
-def fetch_file(name: str, file: dict, folder: Path) -> None:
-    """Bring a `file` of the data set `name` to its path in `folder`, unless it is there.
-
-    It is taken from HSICHEM_DATA_MIRROR/<name>/ if that is set and has it, else from its address. Raises InputError
-    when it cannot be had or its checksum is not the manifest's; nothing is kept of it then.
-    """
-    mirror = os.environ.get("HSICHEM_DATA_MIRROR")
-    local = Path(mirror, name, file["path"]) if mirror else None
-    copy = local is not None and local.is_file()
-    if not copy and not file["url"] and not (folder / file["path"]).is_file():
-        raise InputError(
-            f"{name}: {file['path']} has no public address. Set HSICHEM_DATA_MIRROR to a folder that holds "
-            f"{name}/{file['path']}."
-        )
-    store = pooch.create(
-        folder,
-        base_url="",
-        registry={file["path"]: f"sha256:{file['sha256']}"},
-        urls={file["path"]: str(local) if copy else file["url"] or ""},
-        retry_if_failed=3 if file["url"] and not copy else 0,
-    )
-    download = partial(_copy, local) if copy else partial(_download, file["bytes"])
-    try:
-        store.fetch(file["path"], downloader=download)
-    except (ValueError, OSError) as error:  # what requests raises is an OSError, too
-        source = local if copy else file["url"]
-        raise InputError(f"{name}: {file['path']} could not be fetched from {source}: {error}") from None
-
-
-def _copy(local: Path, url, output_file, store) -> None:
-    shutil.copyfile(local, output_file)
-
-
-def _download(most: int, url, output_file, store) -> None:
-    with AtMost(io.FileIO(output_file, "w")) as file:
-        file.most = most
-        pooch.HTTPDownloader(progressbar=True)(url, file, store)

@@ -1,23 +1,25 @@
-"""references.csv or references.xlsx: a line for each sample, every fault named; splits dealt where it has none."""
+"""references.csv or references.xlsx: a line for each sample, every fault named; splits assigned where it has none."""
 
 import csv
 import io
-import math
 import re
 import zipfile
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 
-from hsichem._base import InputError, to_float
+from hsichem._base import InputError, is_number, to_float
 
 NAMES = ("references.csv", "references.xlsx")
 GROUPS = ("group", "animal")  # columns that say which samples belong together; without one, each stands alone
+LABELS = ("id", "split", *GROUPS)  # columns without reference values
 PLAIN = re.compile(r"\w[\w .+()-]*(?<![ .])")  # a name that is one folder's on every system
 HEADING = re.compile(r"(?P<name>.*?)\s*[(\[](?P<unit>.*)[)\]]")  # fat (% w/w)
-LONGEST = 2**24  # bytes
-SEED = 0  # of the dealing of splits
+TABLE_BYTES = 2**24  # at most
+SEED = 0  # with which splits are assigned
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Row:
 @dataclass(frozen=True)
 class Table:
     """rows: those without a fault. ids: of all lines. units: column -> unit, None where its heading states none.
-    ignored: columns without a number in them.
+    ignored: columns without a number in them. problems: a sentence for each fault.
     """
 
     path: Path
@@ -45,29 +47,40 @@ class Table:
     problems: list[str]
 
     @property
-    def dealt(self) -> bool:
-        """Whether the splits are dealt here, because the table has none."""
+    def assigned(self) -> bool:
+        """Whether the splits are assigned here, because the table has none."""
         return any(row.split is None for row in self.rows)
 
     def splits(self, seed: int = SEED) -> list[int]:
-        """Each row's split, its own or dealt: a third of the groups are 0, the test set, the others folds, five where
-        there are two groups for each, else fewer. A group is never divided; the order of the rows does not matter.
+        """Each row's split, its own or assigned: a third of the groups are 0, the test set, the others folds, five
+        where there are two groups for each, else fewer. A group is never divided; the rows' order does not matter.
 
         Raises InputError for fewer than six groups: two to test on, and two folds of two.
         """
-        if not self.dealt:
+        if not self.assigned:
             return [row.split for row in self.rows]
         names = sorted({row.group for row in self.rows})
         if len(names) < 6:
             raise InputError(
-                f"{self.path}: no column 'split', and splits are dealt to 6 groups of samples or more; found "
+                f"{self.path}: no column 'split', and splits are assigned to 6 groups of samples or more; found "
                 f"{len(names)}. Add samples, or the column (0 test, 1 to 5 folds)."
             )
         test = round(len(names) / 3)
         folds = min(5, (len(names) - test) // 2)
         order = np.random.default_rng(seed).permutation(len(names))
-        dealt = {names[k]: 0 if place < test else 1 + (place - test) % folds for place, k in enumerate(order)}
-        return [dealt[row.group] for row in self.rows]
+        splits = {names[k]: 0 if place < test else 1 + (place - test) % folds for place, k in enumerate(order)}
+        return [splits[row.group] for row in self.rows]
+
+
+def one_test_group(groups, splits) -> str | None:
+    """What is wrong when all samples of the test set are of one group, else None."""
+    tested = {group for group, split in zip(groups, splits, strict=True) if split == 0}
+    if len(tested) != 1:
+        return None
+    return (
+        f"all samples of the test set (split 0) are of one group, {tested.pop()!r}; intervals need two or more. Move "
+        "samples of another group there, or delete the column 'split', and splits are assigned."
+    )
 
 
 def read_table(folder, references=None) -> Table:
@@ -78,87 +91,78 @@ def read_table(folder, references=None) -> Table:
     Raises InputError when there is no table, two of them, or one that cannot be read.
     """
     path = find_table(folder)
-    _check_length(path)
-    (_, headings), *lines = _from_csv(path) if path.suffix == ".csv" else _from_xlsx(path)
-    units = {}
-    for position, heading in enumerate(headings, start=1):
-        match = HEADING.fullmatch(heading)
-        name, unit = (match["name"], match["unit"].strip() or None) if match else (heading, None)
-        name = name.lower() if name.lower() in ("id", "split", *GROUPS) else name or f"column {position}"
-        if name in units:
-            raise InputError(f"{path}: two columns are called {name!r}; rename or delete one.")
-        units[name] = unit
-    columns = list(units)
-    others = [name for name in columns if name not in ("id", "split", *GROUPS)]
-    cells = [(line, dict(zip(columns, values, strict=True))) for line, values in lines]
-    wanted = [name for name in others if any(_number(c[name]) is not None for _, c in cells)]
-    wanted = wanted if references is None else list(references)
-    if absent := [name for name in ("id", *wanted) if name not in columns]:
-        raise InputError(f"{path}: no column {absent[0]!r}; found {', '.join(columns)}.")
-    group = next((name for name in GROUPS if name in columns), "id")
-    rows, problems, seen = [], [], {}
+    (_, headings), *lines = _read_csv(path) if path.suffix == ".csv" else _read_xlsx(path)
+    units = _read_headings(path, headings)
+    cells = [(line, dict(zip_longest(units, row, fillvalue=""))) for line, row in lines]
+    others = [name for name in units if name not in LABELS]
+    with_numbers = [name for name in others if any(_is_number(row[name]) for _, row in cells)]
+    wanted = with_numbers if references is None else list(references)
+    if absent := [name for name in ("id", *wanted) if name not in units]:
+        raise InputError(f"{path}: no column {absent[0]!r}; found {', '.join(units)}.")
+    group = next((name for name in GROUPS if name in units), "id")
+    rows, first_lines = [], {}
+    problems = [] if cells else [f"{path}: no samples in it; add a line for each."]
     for line, row in cells:
-        faults = [fault for name in wanted if (fault := _fault(name, row[name]))]
-        split = row.get("split")
-        if split is not None and split not in tuple("012345"):
-            faults.append(f"split is {split!r}; expected 0 to 5: 0 to test on, the others folds")
-        if not PLAIN.fullmatch(row["id"]):
-            faults.append(f"id {row['id']!r} is missing or no plain folder name; give the name of its capture")
-        elif row["id"] in seen:
-            faults.append(f"id {row['id']!r} is given twice, first in line {seen[row['id']]}; keep one")
-        elif not row[group]:
-            faults.append(f"no {group}; give every sample one, or delete the column")
-        seen.setdefault(row["id"], line)
+        faults = _faults(row, wanted, group, first_lines.get(row["id"]))
+        first_lines.setdefault(row["id"], line)
         problems += [f"{path}, line {line}: {fault}." for fault in faults]
         if not faults:
-            values = {name: _number(row[name]) for name in wanted}
-            rows.append(Row(line, row["id"], None if split is None else int(split), row[group], values))
-    if not cells:
-        problems.append(f"{path}: no samples in it; add a line for each.")
+            split = int(row["split"]) if "split" in row else None
+            rows.append(Row(line, row["id"], split, row[group], {name: float(row[name]) for name in wanted}))
     ignored = [name for name in others if name not in wanted] if references is None else []
-    ids = [row["id"] for _, row in cells]
-    return Table(path, rows, ids, {name: units[name] for name in wanted}, ignored, problems)
+    return Table(path, rows, [row["id"] for _, row in cells], {name: units[name] for name in wanted}, ignored, problems)
 
 
 def find_table(folder) -> Path:
     """The references table of a folder. Raises InputError when there is none or two."""
-    found = [Path(folder, name) for name in NAMES if Path(folder, name).is_file()]
-    if len(found) != 1:
-        csv_, xlsx = Path(folder, NAMES[0]), NAMES[1]
-        missing = f"missing, and no {xlsx} either; a data set needs this table of its samples"
-        raise InputError(f"{csv_}: {f'there is {xlsx}, too; keep one' if found else missing}.")
-    return found[0]
+    paths = [Path(folder, name) for name in NAMES]
+    found = [path for path in paths if path.is_file()]
+    if len(found) == 1:
+        return found[0]
+    missing = f"missing, and no {NAMES[1]} either; a data set needs this table of its samples"
+    raise InputError(f"{paths[0]}: {f'there is {NAMES[1]}, too; keep one' if found else missing}.")
 
 
-def _check_length(path: Path) -> None:
-    """Refuse what would fill the memory; a workbook is compressed, and counts with the size it has unpacked."""
-    length = path.stat().st_size
-    if path.suffix == ".xlsx":
-        try:
-            with zipfile.ZipFile(path) as archive:
-                length = sum(member.file_size for member in archive.infolist())
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path}: cannot be read as a workbook: {error}.") from None
-    if length > LONGEST:
-        raise InputError(f"{path}: {length} bytes, longer than the {LONGEST} that a table of samples may have.")
+def _read_headings(path: Path, headings: list[str]) -> dict[str, str | None]:
+    """Column -> unit, in the table's order; None where the heading states none."""
+    units = {}
+    for position, heading in enumerate(headings, start=1):
+        match = HEADING.fullmatch(heading)
+        name, unit = (match["name"], match["unit"].strip() or None) if match else (heading, None)
+        name = name.lower() if name.lower() in LABELS else name or f"column {position}"
+        if name in units:
+            raise InputError(f"{path}: two columns are called {name!r}; rename or delete one.")
+        units[name] = unit
+    return units
 
 
-def _number(cell: str) -> float | None:
-    number = to_float(cell)
-    return None if number is None or not math.isfinite(number) else number
+def _faults(row: dict[str, str], wanted: list[str], group: str, first_line: int | None) -> list[str]:
+    """What is wrong with a line, in parts of sentences. first_line: the line that has the same id already."""
+    faults = []
+    for name in wanted:
+        cell = row[name]
+        if not cell:
+            faults.append(f"no value of {name}; measure it, or delete the line")
+        elif not _is_number(cell):
+            has_comma = _is_number(cell.replace(",", ".", 1))
+            faults.append(f"{name} is {cell!r}; {'use a decimal point' if has_comma else 'expected a finite number'}")
+    if row.get("split", "0") not in tuple("012345"):
+        faults.append(f"split is {row['split']!r}; expected 0 to 5: 0 to test on, the others folds")
+    if not PLAIN.fullmatch(row["id"]):
+        faults.append(f"id {row['id']!r} is missing or no plain folder name; give the name of its capture")
+    elif first_line:
+        faults.append(f"id {row['id']!r} is given twice, first in line {first_line}; keep one")
+    elif not row[group]:
+        faults.append(f"no {group}; give every sample one, or delete the column")
+    return faults
 
 
-def _fault(name: str, cell: str) -> str | None:
-    if _number(cell) is not None:
-        return None
-    if not cell:
-        return f"no value of {name}; measure it, or delete the line"
-    if _number(cell.replace(",", ".", 1)) is not None:
-        return f"{name} is {cell!r}; write a point for the decimal comma"
-    return f"{name} is {cell!r}; expected a finite number"
+def _is_number(cell: str) -> bool:
+    return is_number(to_float(cell))
 
 
-def _from_csv(path: Path) -> list[tuple[int, list[str]]]:
+def _read_csv(path: Path) -> list[tuple[int, list[str]]]:
+    _check_size(path, path.stat().st_size)
     try:
         text = path.read_text(encoding="utf-8-sig")
         first = text.split("\n", 1)[0]
@@ -170,31 +174,36 @@ def _from_csv(path: Path) -> list[tuple[int, list[str]]]:
         raise InputError(f"{path}: cannot be read: {error}.") from None
 
 
-def _from_xlsx(path: Path) -> list[tuple[int, list[str]]]:
+def _read_xlsx(path: Path) -> list[tuple[int, list[str]]]:
     from openpyxl import load_workbook
 
     try:
-        book = load_workbook(path, read_only=True, data_only=True)  # of a formula, the value it had when saved
-        sheets = book.worksheets
-        rows = list(enumerate(sheets[0].iter_rows(values_only=True), start=1)) if len(sheets) == 1 else []
-        book.close()
+        with zipfile.ZipFile(path) as archive:  # a workbook is compressed, and counts with the size it has unpacked
+            _check_size(path, sum(member.file_size for member in archive.infolist()))
+        # data_only: of a formula, the value it had when saved
+        with closing(load_workbook(path, read_only=True, data_only=True)) as book:
+            if len(sheets := book.worksheets) != 1:
+                raise InputError(f"{path}: {len(sheets)} sheets; expected one, with the table.")
+            lines = list(sheets[0].iter_rows(values_only=True))
+    except InputError:
+        raise
     except Exception as error:  # a broken workbook makes zipfile, XML and openpyxl raise what they like
         raise InputError(f"{path}: cannot be read as a workbook: {error or type(error).__name__}.") from None
-    if len(sheets) != 1:
-        raise InputError(f"{path}: {len(sheets)} sheets; expected one, with the table.")
-    return _filled(path, ((line, ["" if cell is None else str(cell) for cell in row]) for line, row in rows))
+    return _filled(path, enumerate((["" if cell is None else str(cell) for cell in row] for row in lines), start=1))
+
+
+def _check_size(path: Path, size: int) -> None:
+    if size > TABLE_BYTES:
+        raise InputError(f"{path}: {size} bytes, longer than the {TABLE_BYTES} that a table of samples may have.")
 
 
 def _filled(path: Path, lines) -> list[tuple[int, list[str]]]:
-    """Lines with something in them, their cells stripped; the first are the headings."""
-    filled = [(line, [cell.strip() for cell in row]) for line, row in lines]
-    filled = [(line, row) for line, row in filled if any(row)]
+    """Lines with something in them, without blanks around the cells, no wider than the first, the headings."""
+    filled = [(line, cells) for line, row in lines if any(cells := [cell.strip() for cell in row])]
     if not filled:
         raise InputError(f"{path}: empty; expected a line of headings, id, the references, split if any.")
-    headings = filled[0][1]
-    while headings and not headings[-1]:
-        headings.pop()
-    for line, row in filled:
-        if any(row[len(headings) :]):
-            raise InputError(f"{path}, line {line}: more cells than the {len(headings)} headings; is a comma unquoted?")
-    return [(line, (row + [""] * len(headings))[: len(headings)]) for line, row in filled]
+    width = max(position for position, heading in enumerate(filled[0][1], start=1) if heading)
+    for line, cells in filled:
+        if any(cells[width:]):
+            raise InputError(f"{path}, line {line}: more cells than the {width} headings; is a comma unquoted?")
+    return [(line, cells[:width]) for line, cells in filled]

@@ -114,32 +114,30 @@ def write_cube(header_path, values, wavelengths, metadata=None) -> None:
         spy_envi.write_envi_header(temporary, keys)
 
 
-def _read(header_path, scene: dict | None = None, dark=False) -> tuple[Cube, dict]:
+def _read(path, scene: dict | None = None, dark=False) -> tuple[Cube, dict]:
     # scene: the header that tells the bands of a reference whose own does not
-    counts, header = read_counts(header_path, dark)
+    counts, header = read_counts(path, dark)
     if not dark and len(counts) < int(header["lines"]):
         warnings.warn(
-            f"{header_path}: from line {len(counts)} on ('autodarkstartline'), dark frames; they are left out.",
+            f"{path}: from line {len(counts)} on ('autodarkstartline'), dark frames; they are left out.",
             stacklevel=3,
         )
     told = {key: scene[key] for key in ("wavelength", "wavelength units", "bbl") if key in (scene or {})}
-    bands, nm = good_bands(told | header, header_path)
+    bands, nm = good_bands(told | header, path)
     if both := [key for key in NOT_READ if key in header]:
-        raise InputError(f"{header_path}: '{both[0]}' is not supported; apply it and remove it from the header.")
-    gain, offset = (per_band(header, f"data {key} values", header_path) for key in ("gain", "offset"))
-    scale = number(header, "reflectance scale factor", header_path, default=1.0)
-    pitch = number(header, "pixel pitch mm", header_path, default=None)
+        raise InputError(f"{path}: '{both[0]}' is not supported; apply it and remove it from the header.")
+    gain, offset = (per_band(header, f"data {key} values", path) for key in ("gain", "offset"))
+    scale = number(header, "reflectance scale factor", path, default=1.0)
+    pitch = number(header, "pixel pitch mm", path, default=None)
     for key, value in {"reflectance scale factor": scale, "pixel pitch mm": pitch}.items():
         if value is not None and value <= 0:
-            raise InputError(f"{header_path}: '{key}' is {value:g}; expected a number above 0, or none.")
+            raise InputError(f"{path}: '{key}' is {value:g}; expected a number above 0, or none.")
     if scale != 1 and not (gain is None and offset is None):
-        raise InputError(
-            f"{header_path}: 'reflectance scale factor' and 'data gain values' both; apply and remove one."
-        )
-    ignore = number(header, "data ignore value", header_path, default=None, is_finite=False)
+        raise InputError(f"{path}: 'reflectance scale factor' and 'data gain values' both; apply and remove one.")
+    ignore = number(header, "data ignore value", path, default=None, is_finite=False)
     gain, offset = (None if each is None else each[bands] for each in (gain, offset))
     scaled = {"gain": gain, "offset": offset, "scale": scale, "ignore": ignore}
-    return to_cube(counts, nm, bands, header_path, **scaled, pitch=pitch, name=Path(header_path).stem), header
+    return to_cube(counts, nm, bands, path, **scaled, pitch=pitch, name=Path(path).stem), header
 
 
 def _data_file(header_path: Path) -> Path:

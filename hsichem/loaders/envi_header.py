@@ -14,7 +14,6 @@ import numpy as np
 from hsichem._base import InputError, short, to_float
 
 DTYPES = {"1": "u1", "2": "i2", "3": "i4", "4": "f4", "5": "f8", "12": "u2", "13": "u4", "14": "i8", "15": "u8"}
-COMPLEX = ("6", "9")
 INTERLEAVES = ("bsq", "bil", "bip")
 NOT_IMAGES = ("envi classification", "envi spectral library")
 HEADER_BYTES = 2**24  # at most; a header of 20,000 bands with all its lists has about a megabyte
@@ -48,7 +47,7 @@ def read_header(path) -> dict[str, str | list[str]]:
         header[key] = str(int(value))
     code = f"{number(header, 'data type', path):g}"
     if code not in DTYPES:
-        why = "complex numbers, and a reflectance is real" if code in COMPLEX else "unknown to ENVI"
+        why = "complex numbers, and a reflectance is real" if code in ("6", "9") else "unknown to ENVI"
         raise InputError(f"{path}: 'data type' is {code}, {why}; expected one of {', '.join(DTYPES)}.")
     interleave = str(header.get("interleave")).lower()
     if interleave not in INTERLEAVES:
@@ -121,8 +120,7 @@ def good_bands(header: dict, path) -> tuple[np.ndarray, np.ndarray]:
     if bad is not None and not (np.isin(bad, (0, 1)).all() and bad.any()):
         raise InputError(f"{path}: 'bbl' must hold 0 for bad and 1 for good bands, and not 0 for all.")
     keep = np.arange(len(values)) if bad is None else np.flatnonzero(bad)
-    unit = header.get("wavelength units", "")
-    nm = to_nm(values[keep], unit if isinstance(unit, str) else ", ".join(unit), path)
+    nm = to_nm(values[keep], ", ".join(_texts(header.get("wavelength units", ""))), path)
     order = in_order(nm, path)
     return keep[order], nm[order]
 
@@ -135,14 +133,15 @@ def to_nm(values: np.ndarray, unit: str, where) -> np.ndarray:
     """
     name = unit.casefold().strip().replace("metre", "meter").rstrip("s")
     if name in ("", "unknown"):
-        ranges = {"nm": (300, 2600), "um": (0.3, 30)}
-        fits = [key for key, (low, high) in ranges.items() if low <= values.min() and values.max() <= high]
-        if not fits:
+        if 300 <= values.min() and values.max() <= 2600:
+            name = "nm"
+        elif 0.3 <= values.min() and values.max() <= 30:
+            name = "um"
+        else:
             raise InputError(
                 f"{where}: the unit of the wavelengths is missing, and {values.min():g} to {values.max():g} could be "
                 "more than one. State 'wavelength units = nm' (or um, cm-1)."
             )
-        name = fits[0]
     if name not in NM and name not in PER_CM:
         raise InputError(f"{where}: 'wavelength units' is {short(unit)}; expected nm, um or cm-1.")
     with np.errstate(divide="ignore", over="ignore"):

@@ -72,7 +72,7 @@ def choose_pls(
 
     mean_spectra (n, bands), y (n,) or (n, responses), groups (n,): as for `fit_pls`, of the calibration samples; what
     is to test the model must not be among them. candidates: steps as `hsichem.cubes.make_pipeline` takes them.
-    Up to ten groups are the folds; more are dealt into ten folds, `repeats` times anew, the same for all candidates.
+    Up to ten groups are the folds; more are assigned into ten folds, `repeats` times anew, the same for all candidates.
     All preprocessing happens within the fold. The one-standard-error rule (see `cross_validate`) is applied over all
     pairs of candidate and count; of pairs with equally few components, the lower loss wins.
     The lowest of many errors is too low, for it was chosen for being low: only samples that took no part in the choice

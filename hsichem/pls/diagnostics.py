@@ -17,16 +17,11 @@ def t2_and_q(model: PLSModel, spectra) -> np.ndarray:
 
 
 def _t2_and_q(fitted, count, preprocessed):
-    rotations, loadings, calibration = _first(count, fitted.R, fitted.P, fitted.T)
+    rotations, loadings, calibration = (part[:, :count] for part in (fitted.R, fitted.P, fitted.T))
     centred = preprocessed - fitted.X_mean
     scores = centred @ rotations
     t2, rest = scores**2 / calibration.var(axis=0, ddof=1), centred - scores @ loadings.T
     return np.stack([t2.sum(axis=1), (rest**2).sum(axis=1)], axis=1)
-
-
-def _first(count, *parts):
-    """The first `count` columns of each part: one column belongs to one component."""
-    return [part[:, :count] for part in parts]
 
 
 def t2_and_q_maps(model: PLSModel, cube: Cube) -> tuple[np.ndarray, np.ndarray]:

@@ -29,7 +29,7 @@ def test_a_sound_folder_has_no_problems(sound):
     text = "\n".join(findings.found)
     for words in ["20 captures", "20 lines, 10 groups", "fat (% w/w)", "c01: 24 x 20 pixels, 6 bands, sample 46%"]:
         assert words in text
-    assert "Dealt by group, seed 0" in text and "{0: 6, 1: 6, 2: 4, 3: 4}" in text
+    assert "Assigned by group, seed 0" in text and "{0: 6, 1: 6, 2: 4, 3: 4}" in text
 
 
 def plant(folder):
@@ -52,7 +52,7 @@ def plant(folder):
     make_capture(folder, "c09", light=0.8)  # 10. its white reference too dark
     return [
         ["line 3", "'c01' is given twice"], ["c02", "no line in the table"], ["line 5", "fat is 130"],
-        ["line 6", "'12,5'", "decimal comma"], ["the unit of fat is not stated", "'fat (% w/w)'"],
+        ["line 6", "'12,5'", "use a decimal point"], ["the unit of fat is not stated", "'fat (% w/w)'"],
         ["c99", "no capture"], ["c06", "bytes", "declares"], ["c07", "saturated", "shorter exposure"],
         ["c08", "1 of 120 detector elements", "column 5, 820 nm"], ["c09", "white reference is at 80%"],
     ]  # fmt: skip
@@ -117,7 +117,7 @@ def test_faults_of_the_splits(folder):
     write_table(folder, [["id", "none", "fat (%)", "split"], *([*r, s] for r, s in zip(rows, splits, strict=True))])
     only_problem(folder, "1 samples in fold 2")
     write_table(folder, [heading, *rows[:10]])
-    assert "splits are dealt to 6 groups of samples or more; found 5" in check_folder(folder).problems[0]
+    assert "splits are assigned to 6 groups of samples or more; found 5" in check_folder(folder).problems[0]
 
 
 def test_faults_of_the_images(folder):
@@ -126,7 +126,7 @@ def test_faults_of_the_images(folder):
     only_problem(folder, "c03: 6 bands of 700.0 to 950.0 nm, most others have 6 of 700.0 to 1000.0 nm")
     shutil.rmtree(folder / "c03")
     write_cube(folder / "c03.hdr", np.random.default_rng(0).uniform(800, 900, (24, 20, 6)).astype("f4"), NM)
-    only_problem(folder, "c03: half of its values are above 8", "no reflectance", mask="none")
+    only_problem(folder, "c03: half of its values are above 8", "not reflectance", mask="none")
     make_capture(folder, "c03")
     only_problem(folder, "c03: two images, c03 and c03.hdr")
     (folder / "c03.hdr").unlink()

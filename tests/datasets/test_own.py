@@ -1,5 +1,6 @@
 """A user's folder as a data set: added under a name, opened with its masks, refused when it has changed."""
 
+import hashlib
 import json
 import math
 import shutil
@@ -41,7 +42,7 @@ def call(*arguments):
 def test_from_a_folder_to_a_name_that_everything_takes(folder):
     done = call("data", "add", folder, "--name", "my-meat")
     assert done.exit_code == 0, done.output
-    assert "fat (% w/w). Dealt by group, seed 0" in done.stdout
+    assert "fat (% w/w). Assigned by group, seed 0" in done.stdout
     images = data.open_dataset("my-meat", size="lesson")
     assert (images.response, images.unit, images.crop_nm, images.bin) == ("fat", "% w/w", None, 1)
     assert [sample.id for sample in images.samples] == [f"c{k + 1:02d}" for k in range(12)]
@@ -210,8 +211,8 @@ def test_a_changed_table_is_not_opened_until_it_is_added_again(folder):
     ("arguments", "message"),
     [
         (["--name", "tecator"], "there already"),
-        (["--name", "../evil"], "no name for a data set"),
-        (["--name", ".hidden"], "no name for a data set"),
+        (["--name", "../evil"], "not a valid name for a data set"),
+        (["--name", ".hidden"], "not a valid name for a data set"),
         (["--name", "m", "--response", "water"], "no column 'water'"),
         (["--name", "m", "--unit", "%"], "says '% w/w', not '%'"),
         (["--name", "m", "--mask", "otsu"], "brightness, pca, none"),
@@ -262,7 +263,7 @@ def test_a_cache_that_cannot_be_written_is_named(folder, tmp_path, monkeypatch):
     ("old", "new", "message"),
     [
         ("my-meat:", "tecator:", "expected one folder of captures"),
-        ("my-meat:", "../x:", "no name of a data set"),
+        ("my-meat:", "../x:", "not a valid name"),
         ("layout: folder", "layout: tecator", "unknown field 'folder'"),
         ("path: references.csv", "path: ../references.csv", "leaves the data set's folder"),
         ("mask: brightness", "mask: otsu", "brightness, pca, none"),
@@ -277,6 +278,43 @@ def test_an_entry_edited_by_hand_is_checked(folder, tmp_path, old, new, message)
     with pytest.raises(InputError, match=r"my-meat\.yaml") as error:
         data.open_dataset("phantom-belly")
     assert message in str(error.value)
+
+
+EARLIER = """\
+my-meat:
+  title: my-meat
+  teaches: What your own captures say.
+  layout: folder
+  folder: {folder}
+  mask: brightness
+  files:
+  - path: references.csv
+    sha256: {sha256}
+    bytes: {bytes}
+    url: null
+  licence: not stated
+  citation: not stated
+  units: reflectance (1 = white), calibrated where the folder has white and dark frames
+  references:
+    fat: '% w/w'
+  response: fat
+  splits: 'Dealt by group, seed 0: a third is split 0, the fixed test set, the others are folds 1 to 2.'
+  crop_nm: null
+  bin: 1
+  doubts: []
+"""
+
+
+def test_what_an_earlier_version_added_still_opens(folder, tmp_path):
+    table = (folder / "references.csv").read_bytes()
+    path = tmp_path / "cache" / "own" / "my-meat.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(EARLIER.format(folder=folder, sha256=hashlib.sha256(table).hexdigest(), bytes=len(table)))
+    images = data.open_dataset("my-meat")
+    data.add(folder, "again")
+    splits = [sample.split for sample in images.samples]
+    assert len(splits) == 12 and splits == [sample.split for sample in data.open_dataset("again").samples]
+    assert images.samples[0].load().mask.any() and data.verify("my-meat") == []
 
 
 def test_an_entry_cannot_take_the_name_of_a_set_of_the_kit(folder, tmp_path):

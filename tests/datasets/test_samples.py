@@ -21,6 +21,7 @@ def test_samples_from_a_table(tmp_path):
     write_table(tmp_path, "id,split,animal,fat,water\nb1,0,pig7,30.5,50\nb2,3,pig8,40,45\n")
     values = np.random.default_rng(1).random((4, 6, 3)).astype(np.float32)
     (tmp_path / "b1").mkdir()
+    (tmp_path / "b2").mkdir()
     write_cube(tmp_path / "b1" / "b1.hdr", values, [900, 950, 1000])
     (tmp_path / "truth").mkdir()
     np.save(tmp_path / "truth" / "b1.npy", values[:, :, 0])
@@ -57,7 +58,7 @@ def test_a_capture_comes_calibrated_and_masked(tmp_path):
     "text, message",
     [
         ("id,split,fat\nb1,0,3\n", "no column 'water'"),
-        ("id,fat,water\nb1,0,3\n", "no column 'split', and splits are dealt to 6 groups"),
+        ("id,fat,water\nb1,0,3\n", "no column 'split', and splits are assigned to 6 groups"),
         ("id,split,fat,water\nb1,0,3,x\n", "line 2"),
         ("id,split,fat,water\nb1,0,3,4\nb2,0,3\n", "line 3"),
         ("id,split,fat,water\nb1,6,3,4\n", "expected 0 to 5"),
@@ -68,6 +69,7 @@ def test_a_capture_comes_calibrated_and_masked(tmp_path):
     ],
 )
 def test_a_bad_table_is_refused(tmp_path, text, message):
+    (tmp_path / "b1").mkdir()
     with pytest.raises(InputError) as error:
         samples.LAYOUTS["cubes"](write_table(tmp_path, text), UNITS)
     assert message in str(error.value) and "references.csv" in str(error.value)

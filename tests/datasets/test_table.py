@@ -1,4 +1,4 @@
-"""The table of samples: what is read, what is named as wrong, and how splits are dealt."""
+"""The table of samples: what is read, what is named as wrong, and how splits are assigned."""
 
 from collections import Counter
 
@@ -6,7 +6,7 @@ import pytest
 from openpyxl import Workbook
 
 from hsichem import InputError
-from hsichem.datasets.table import read_table
+from hsichem.datasets.table import one_test_group, read_table
 
 
 def table(folder, text, references=None):
@@ -67,7 +67,7 @@ def test_every_line_at_fault_is_named(tmp_path):
         "8: no value of fat",
         "9: fat is 'n.a.'",
         "10: fat is 'nan'",
-        "11: fat is '1,5'; write",
+        "11: fat is '1,5'; use a decimal point",
     ]
     expected += ["12: fat is '1_000'", "13: fat is 'x'", "13: split is 'one'"]
     for problem, words in zip(found.problems, expected, strict=True):
@@ -105,7 +105,7 @@ def test_asked_for_columns_must_be_there(tmp_path):
     assert "no value of note" not in "".join(table(tmp_path, "id,fat,note\nb1,3,\n", {"fat": "%"}).problems)
 
 
-def test_dealt_splits_keep_groups_whole_and_do_not_depend_on_the_order(tmp_path):
+def test_assigned_splits_keep_groups_whole_and_do_not_depend_on_the_order(tmp_path):
     lines = [f"s{k},pig{k // 3},{k}" for k in range(90)]
     found = table(tmp_path, "\n".join(["id,animal,fat", *lines]))
     splits = found.splits()
@@ -127,6 +127,16 @@ def test_every_fold_has_two_groups_at_least(tmp_path, groups, sizes):
     assert [splits.count(split) for split in range(max(splits) + 1)] == sizes
 
 
-def test_fewer_than_six_groups_cannot_be_dealt(tmp_path):
+def test_fewer_than_six_groups_are_too_few_for_splits(tmp_path):
     with pytest.raises(InputError, match=r"found 5\. Add samples"):
         table(tmp_path, "id,fat\n" + "".join(f"s{k},{k}\n" for k in range(5))).splits()
+
+
+@pytest.mark.parametrize(
+    ("groups", "splits", "named"),
+    [("aab", [0, 0, 1], True), ("aab", [1, 1, 0], True), ("aab", [0, 1, 0], False), ("ab", [1, 2], False)],
+)
+def test_a_test_set_of_one_group_is_named(groups, splits, named):
+    problem = one_test_group(list(groups), splits)
+    assert (problem is not None) == named
+    assert not named or f"of one group, '{groups[splits.index(0)]}'" in problem

@@ -5,12 +5,12 @@ import pytest
 import spectral
 
 from hsichem import InputError
-from hsichem.loaders import envi
-from hsichem.loaders import scaling as counts
+from hsichem.loaders import envi, scaling
 
 NM = [900.0, 910.5, 930.0, 950.25, 1000.0]
 HEADER = {"samples": 4, "lines": 3, "bands": 5, "data type": 12, "interleave": "bil", "byte order": 0}
 HEADER |= {"wavelength": "{900, 910.5, 930, 950.25, 1000}", "wavelength units": "nm"}
+CODES = {1: "u1", 2: "i2", 3: "i4", 4: "f4", 5: "f8", 12: "u2", 13: "u4", 14: "i8", 15: "u8"}
 VALUES = np.arange(60).reshape(3, 4, 5) + 7  # (rows, cols, bands)
 
 
@@ -27,7 +27,7 @@ def write(folder, name="x", drop=(), data=None, first_line="ENVI", suffix=".raw"
 
 
 @pytest.mark.parametrize("interleave", ["bsq", "bil", "bip", "BIL"])
-@pytest.mark.parametrize("code, kind", [(1, "u1"), (2, "i2"), (3, "i4"), (4, "f4"), (5, "f8"), (12, "u2"), (15, "u8")])
+@pytest.mark.parametrize("code, kind", CODES.items())
 @pytest.mark.parametrize("order", [0, 1])
 def test_every_interleave_dtype_and_byte_order(tmp_path, interleave, code, kind, order):
     rows, cols, bands = VALUES.shape
@@ -133,7 +133,9 @@ def test_a_header_named_after_the_whole_file(tmp_path, name):
 
 
 @pytest.mark.parametrize("kind", ["f4", "f8"])
-@pytest.mark.parametrize("stated, stored", [("-9999", -9999), ("nan", np.nan), ("-3.40282e38", -3.4028235e38)])
+@pytest.mark.parametrize(
+    "stated, stored", [("-9999", -9999), ("nan", np.nan), ("-3.40282e38", -3.4028235e38), ("-inf", -np.inf), ("0", 0)]
+)
 def test_ignored_pixels_are_out_of_the_mask_and_others_must_be_finite(tmp_path, kind, stated, stored):
     values = VALUES.astype(kind)
     values[1, 2, 3] = stored
@@ -163,7 +165,7 @@ def test_an_infinity_that_only_float32_has_is_refused(tmp_path):
 
 
 def test_blocks_of_lines_meet(tmp_path, monkeypatch):
-    monkeypatch.setattr(counts, "BLOCK", 2 * VALUES[0].size)  # two lines, then the third
+    monkeypatch.setattr(scaling, "BLOCK", 2 * VALUES[0].size)  # two lines, then the third
     cube = envi.read_cube(write(tmp_path, data_ignore_value=VALUES[2, 0, 0]))
     assert np.argwhere(~cube.mask).tolist() == [[2, 0]]
     np.testing.assert_array_equal(cube.values[cube.mask], VALUES[cube.mask])
@@ -173,7 +175,7 @@ def test_a_cube_larger_than_the_memory_is_refused(tmp_path, monkeypatch):
     def empty(shape, dtype):
         raise MemoryError
 
-    monkeypatch.setattr(counts.np, "empty", empty)
+    monkeypatch.setattr(scaling.np, "empty", empty)
     with pytest.raises(InputError, match="3 x 4 x 5 values of 4 bytes do not fit into memory"):
         envi.read_cube(write(tmp_path))
 
@@ -205,6 +207,29 @@ def test_write_cube_gives_these_bytes_and_reads_back(tmp_path, dtype):
     cube = envi.read_cube(tmp_path / "a.hdr")
     np.testing.assert_array_equal(cube.values, VALUES)
     assert cube.pitch_mm == 0.5 and list(cube.wavelengths) == NM
+
+
+def test_write_cube_keeps_every_digit_and_key_and_spy_reads_it(tmp_path):
+    nm = np.random.default_rng(3).uniform(400, 1000, 5).cumsum()
+    keys = {"pixel pitch mm": 0.1 + 0.2, "tint": 12.5, "description": "phantom one", "default bands": [3, 2, 1]}
+    big = VALUES.astype(">i4").transpose(2, 0, 1).copy().transpose(1, 2, 0)  # neither little-endian nor in order
+    envi.write_cube(tmp_path / "x.hdr", big, nm, keys)
+    cube = envi.read_cube(tmp_path / "x.hdr")
+    np.testing.assert_array_equal(cube.wavelengths, nm)
+    np.testing.assert_array_equal(cube.values, VALUES)
+    _, header = envi.read_counts(tmp_path / "x.hdr")
+    assert float(header["pixel pitch mm"]) == 0.1 + 0.2 and header["default bands"] == ["3", "2", "1"]
+    assert header["tint"] == "12.5" and header["description"] == ["phantom one"]
+    image = spectral.open_image(str(tmp_path / "x.hdr"))
+    np.testing.assert_array_equal(np.asarray(image.load()), VALUES)
+    np.testing.assert_array_equal(image.bands.centers, nm)
+
+
+def test_what_cannot_be_mapped_is_refused(tmp_path, monkeypatch):
+    header = write(tmp_path)
+    monkeypatch.setattr(np, "memmap", lambda *_, **__: (_ for _ in ()).throw(OSError("no maps here")))
+    with pytest.raises(InputError, match=r"x.raw: cannot be mapped into memory"):
+        envi.read_counts(header)
 
 
 @pytest.mark.parametrize(

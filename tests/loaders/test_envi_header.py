@@ -8,8 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hsichem import InputError
-from hsichem.loaders import envi
-from hsichem.loaders import envi_header as header
+from hsichem.loaders import envi, envi_header
 
 REAL = {"1": "u1", "2": "i2", "3": "i4", "4": "f4", "5": "f8", "12": "u2", "13": "u4", "14": "i8", "15": "u8"}
 AXES = {"bsq": (2, 0, 1), "bil": (0, 2, 1), "bip": (0, 1, 2)}
@@ -113,7 +112,7 @@ def test_a_damaged_header_is_read_or_refused_and_nothing_else(tmp_path, cuts):
 def parsed(tmp_path, text):
     path = tmp_path / "x.hdr"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return header.parse(path)
+    return envi_header.parse(path)
 
 
 def test_parsing_by_example(tmp_path):
@@ -151,19 +150,19 @@ def test_a_header_that_cannot_be_opened_is_refused(tmp_path, monkeypatch):
     (tmp_path / "loop.hdr").symlink_to(tmp_path / "loop.hdr")
     for path in (tmp_path, tmp_path / "none.hdr"):
         with pytest.raises(InputError, match="no such file"):
-            header.parse(path)
+            envi_header.parse(path)
     with pytest.raises(InputError, match="a link that leads nowhere"):
-        header.parse(tmp_path / "loop.hdr")
+        envi_header.parse(tmp_path / "loop.hdr")
     with pytest.raises(InputError, match=r"no such file|cannot be opened"):
-        header.parse("nul\0l.hdr")
-    monkeypatch.setattr(header, "HEADER_BYTES", 10)
+        envi_header.parse("nul\0l.hdr")
+    monkeypatch.setattr(envi_header, "HEADER_BYTES", 10)
     with pytest.raises(InputError, match="more than 10 bytes"):
         parsed(tmp_path, "ENVI\nlines = 1\n")
 
 
 @pytest.mark.parametrize("unit", ["nm", " NM ", "Nanometers", "nanometre", "", "unknown"])
 def test_units_named_and_inferred(unit):
-    np.testing.assert_array_equal(header.to_nm(np.array([400.0, 2500.0]), unit, "x"), [400, 2500])
+    np.testing.assert_array_equal(envi_header.to_nm(np.array([400.0, 2500.0]), unit, "x"), [400, 2500])
 
 
 @pytest.mark.parametrize(
@@ -178,7 +177,7 @@ def test_units_named_and_inferred(unit):
     ],
 )
 def test_conversion(values, unit, nm):
-    np.testing.assert_allclose(header.to_nm(np.array(values, float), unit, "x"), nm, rtol=1e-12)
+    np.testing.assert_allclose(envi_header.to_nm(np.array(values, float), unit, "x"), nm, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +195,7 @@ def test_conversion(values, unit, nm):
 )
 def test_units_refused(values, unit, message):
     with pytest.raises(InputError) as error:
-        header.to_nm(np.array(values, float), unit, "x")
+        envi_header.to_nm(np.array(values, float), unit, "x")
     assert message in str(error.value)
 
 
@@ -204,17 +203,17 @@ def test_order():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for nm in ([1.0, 3, 4], [4.0, 3, 1], [4.0]):
-            assert np.array(nm)[header.in_order(np.array(nm), "x")].tolist() == sorted(nm)
+            assert np.array(nm)[envi_header.in_order(np.array(nm), "x")].tolist() == sorted(nm)
     for nm, order, message in (
         ([900.0, 910, 905, 930], [0, 2, 1, 3], "910 nm is followed by 905 nm, so the bands are sorted"),
         ([930.0, 910, 915, 900], [3, 1, 2, 0], "910 nm is followed by 915 nm"),
     ):
         with pytest.warns(UserWarning, match=message):
-            assert header.in_order(np.array(nm), "x").tolist() == order
+            assert envi_header.in_order(np.array(nm), "x").tolist() == order
     for nm, message in (
         ([513.342] * 3, "every band has the wavelength 513.342 nm"),
         ([900.0, 910, 910], "bands 2 and 3 both have the wavelength 910 nm"),
         ([910.0, 900, 920, 910], "bands 1 and 4 both have the wavelength 910 nm"),
     ):
         with pytest.raises(InputError, match=message):
-            header.in_order(np.array(nm), "x")
+            envi_header.in_order(np.array(nm), "x")

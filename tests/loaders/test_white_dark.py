@@ -8,7 +8,7 @@ from scipy.io import netcdf_file
 
 from hsichem import InputError
 from hsichem.loaders import envi
-from hsichem.loaders import white_dark as capture
+from hsichem.loaders.white_dark import find_frames
 
 NM = [900.0, 910.5, 930.0, 950.25, 1000.0]
 
@@ -102,7 +102,7 @@ def test_names_that_cameras_give(tmp_path, names):
     paths = {kind: tmp_path / f"{name}.HDR" for kind, name in names.items()}
     for path in paths.values():
         path.write_text("ENVI\n")
-    assert capture.find_frames(tmp_path, ".hdr") == paths
+    assert find_frames(tmp_path, ".hdr") == paths
 
 
 def test_references_of_another_form_than_the_scene(tmp_path):
@@ -198,7 +198,7 @@ def test_lines_taken_with_the_shutter_closed_are_the_dark_frame(tmp_path):
             (tmp_path / f"{name}{suffix}").unlink()
     scene = np.concatenate([raw, dark]).astype("u2")
     envi.write_cube(tmp_path / "pork.hdr", scene, NM, {"autodarkstartline": 6, "tint": 5})
-    assert capture.find_frames(tmp_path, ".hdr")["dark"] == tmp_path / "pork.hdr"
+    assert find_frames(tmp_path, ".hdr")["dark"] == tmp_path / "pork.hdr"
     with pytest.warns(
         UserWarning, match=r"pork.hdr: from line 6 on \('autodarkstartline'\), dark frames; they are left"
     ) as said:

@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
 def test_killed_commands_lose_nothing():
     command = [sys.executable, "benchmarks/whole/kills.py", "make", "http", "map", "--times", "4"]

@@ -46,7 +46,7 @@ def make(folder, knobs: dict, seed: int, source) -> None:
             cube[inside] = image[tiled_indices(knobs["side"], rng)[inside]]
             truth[inside] = iron[mixture]
         name = f"mosaic{index + 1:03d}"
-        write_cube(folder / name / f"{name}.hdr", cube, wavelengths, {"description": "{real pixels, made scene}"})
+        write_cube(folder / name / f"{name}.hdr", cube, wavelengths, {"description": "real pixels, made scene"})
         with replacing(folder / "truth" / f"{name}.npy") as path, open(path, "wb") as file:
             np.save(file, truth)
         reference = truth.mean(dtype=np.float64) + rng.normal(0, knobs["reference_error"])

@@ -193,7 +193,7 @@ def _record(folder, name, knobs, optics, spectra, wavelengths, rng) -> None:
         return np.clip(np.rint(dark + signal + noise), 0, 4095).astype(np.uint16)
 
     def write(prefix, counts):
-        metadata = {"description": f"{{phantom {name}}}", "pixel pitch mm": knobs["pitch_mm"]}
+        metadata = {"description": f"phantom {name}", "pixel pitch mm": knobs["pitch_mm"]}
         write_cube(folder / f"{prefix}{name}.hdr", counts.transpose(0, 2, 1), wavelengths, metadata)
 
     ones = np.ones((knobs["reference_lines"], len(wavelengths), cols))
