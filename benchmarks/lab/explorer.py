@@ -26,23 +26,24 @@ import time
 import numpy as np
 from hsichem import Cube
 from hsichem.lab.explorer.explorer import Explorer
-from hsichem.lab.explorer.scene import component_maps
 from hsichem.pls import fit_pls
-from hsichem.lab.explorer.sources import from_maps
+from hsichem.lab.explorer.sources import MapSource
 rng = np.random.default_rng(0)
 rows, cols, bands = ROWS, COLS, 62
 cube = Cube(rng.random((rows, cols, bands), dtype=np.float32), np.linspace(750, 1010, bands), None, 1.0, "made")
 spectra = rng.random((40, bands))
 y = 40 + 30 * spectra[:, 5] - 20 * spectra[:, 40] + rng.normal(0, 1, 40)
-models = [fit_pls(spectra, y, n_components=a) for a in range(1, 21)]
+largest = fit_pls(spectra, y, n_components=20)
+models = [largest.with_components(a) for a in range(1, 21)]
 maps = {"PLS": models[3].predict_map(cube), "PLS smoothed": models[3].predict_map(cube)}
 maps |= {"U-Net": rng.uniform(0, 100, (rows // 2, cols // 2)), "truth": rng.uniform(0, 100, (rows, cols))}
 """
 OPEN = """
 begin = time.perf_counter()
-source = from_maps(maps, cube)
-source.models, source.components, source.smoothing = models, 4, 1.0
-explorer = Explorer(source, (), (), False)
+source = MapSource(maps, cube)
+source.models = models
+source.start |= {"components": 4, "smoothing": 1.0}
+explorer = Explorer(source)
 opened = time.perf_counter() - begin
 explorer
 """
@@ -51,13 +52,12 @@ import io
 import ipywidgets as widgets
 from matplotlib.figure import Figure
 from hsichem.lab.plotting import MAP_COLOURS
-by_components = component_maps(cube, models).reshape(20, rows, cols)
 figure = Figure(figsize=(11, 3), layout="constrained")
 axes = figure.subplots(1, 4)
 pictures = [ax.imshow(m, MAP_COLOURS, vmin=0, vmax=100) for ax, m in zip(axes, maps.values())]
 picture, slider = widgets.Image(format="png"), widgets.IntSlider(4, 1, 20, description="matplotlib")
 def show(_=None):
-    pictures[0].set_data(by_components[slider.value - 1])
+    pictures[0].set_data(models[slider.value - 1].predict_map(cube))
     file = io.BytesIO()
     figure.savefig(file, format="png")
     picture.value = file.getvalue()

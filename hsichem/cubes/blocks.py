@@ -30,8 +30,8 @@ def hide(values, diagonal: int):
     """A copy in which one diagonal of each 2 x 2 block is hidden: its pixels show their neighbour in the same row.
 
     values: (..., rows, cols), an array or a tensor; what is left over at the end of an odd side stays. diagonal: 0
-    hides upper left and lower right, 1 the other two. So whatever reads the image reads two of each block's four pixels, and
-    the other two can judge what it made of them (Neighbor2Neighbor, arXiv 2101.02824, with two fixed diagonals).
+    hides upper left and lower right, 1 the other two. So whatever reads the image reads two of each block's four
+    pixels, and the other two can judge what it made of them (Neighbor2Neighbor, arXiv 2101.02824).
     """
     hidden = values.clone() if hasattr(values, "clone") else values.copy()
     rows, cols = (n - n % 2 for n in values.shape[-2:])

@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "exercises": ["check_answer"],
         "explorer.explorer": ["explore"],
-        "report": ["read_metrics", "write_report"],
+        "report": ["write_report"],
         "results": ["Results"],
         "runner": ["NotebookError", "check_parameters", "find_notebooks", "run_notebooks"],
         "settings": ["PRESETS", "read_settings"],

@@ -3,6 +3,8 @@
 Every function returns a closed figure: as the last value of a cell it is shown once, and nothing stays open.
 """
 
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import Normalize
@@ -16,27 +18,10 @@ BLUE, VERMILLION, SKY, GREEN, ORANGE, PURPLE = "#0072B2", "#D55E00", "#56B4E9", 
 UNDER, OVER, BACKGROUND = SKY, VERMILLION, "0.85"
 MAP_COLOURS = plt.get_cmap("cividis").with_extremes(under=UNDER, over=OVER, bad=BACKGROUND)
 
-STYLE = {
-    "figure.dpi": 110,
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-    "figure.constrained_layout.use": True,
-    "font.size": 11,
-    "axes.titlesize": 12,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.prop_cycle": plt.cycler(color=[BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, "black"]),
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "0.92",
-    "legend.frameon": False,
-    "lines.linewidth": 1.8,
-}
-
 
 def use_style() -> None:
     """Set matplotlib's defaults for all figures that follow."""
-    plt.rcParams.update(STYLE)
+    plt.style.use(Path(__file__).with_name("hsichem.mplstyle"))
 
 
 def show_maps(maps, masks=None, limits=(0, 100), label="fat", unit="% w/w", pitch_mm=None):
@@ -82,18 +67,6 @@ def show_maps(maps, masks=None, limits=(0, 100), label="fat", unit="% w/w", pitc
             AnchoredSizeBar(axes[0, 0].transData, bar, f"{bar:g} mm", frameon=False, size_vertical=bar / 20, **place)
         )
     fig.colorbar(image, ax=axes, extend="both", extendrect=True, label=f"{label} ({unit})", shrink=0.8, pad=0.02)
-    return _closed(fig)
-
-
-def show_scatter(reference, predictions, label="fat", unit="% w/w"):
-    """Predicted against reference means with the 1:1 line. reference: (n,); predictions: {method: (n,)}."""
-    fig, ax = plt.subplots(figsize=(5, 4.6))
-    for (name, predicted), marker in zip(predictions.items(), "osD^vP", strict=False):
-        ax.plot(reference, predicted, marker, ms=6, alpha=0.8, mec="white", mew=0.5, label=name)
-    ax.axline((np.mean(reference),) * 2, slope=1, color="0.4", lw=1, zorder=0, label="1:1")
-    ax.set(xlabel=f"reference {label} ({unit})", ylabel=f"predicted {label} ({unit})")
-    ax.set_aspect("equal", adjustable="datalim")
-    ax.legend()
     return _closed(fig)
 
 

@@ -1,5 +1,6 @@
 """What one chapter leaves for the next: metrics.json and the maps, in one folder."""
 
+import glob
 import json
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from hsichem._base import InputError, locked, replacing, short
 class Results:
     """A results folder: metrics.json by section, maps/<method>/<sample>.npy (rows, cols) float32 in % w/w.
 
-    A method's folder is its name in small letters, with "-" for spaces: "PLS smoothed" is in maps/pls-smoothed.
+    A method's folder is its name in small letters, with "-" for spaces: "PLS smoothed" is in maps/pls-smoothed. The
+    section "map_names" has the names as they were.
     """
 
     def __init__(self, folder):
@@ -48,9 +50,12 @@ class Results:
                 part.write_text(text + "\n", encoding="utf-8")
 
     def save_map(self, method: str, sample: str, values: np.ndarray) -> None:
-        """Keep a map (rows, cols); NaN where nothing was predicted."""
-        with replacing(self._maps_of(method) / f"{sample}.npy") as part, open(part, "wb") as file:
+        """Keep a map (rows, cols), and its method's name; NaN where nothing was predicted."""
+        folder = self._maps_of(method)
+        with replacing(folder / f"{sample}.npy") as part, open(part, "wb") as file:
             np.save(file, values.astype(np.float32))
+        if self.metrics().get("map_names", {}).get(folder.name) != method:
+            self.save("map_names", {folder.name: method})
 
     def save_figure(self, name: str, figure) -> None:
         """Keep a matplotlib Figure as a PNG file in the folder."""
@@ -61,3 +66,11 @@ class Results:
         """Sample id -> map of a method, empty when there is none yet."""
         files = sorted(self._maps_of(method).glob("*.npy"))
         return {file.stem: np.load(file, allow_pickle=False) for file in files}
+
+    def maps_of_sample(self, sample: str) -> dict:
+        """Method's name -> its map of a sample; where no name was kept, the folder's own with spaces for "-"."""
+        names, found = self.metrics().get("map_names", {}), {}
+        for file in sorted(self.folder.glob(f"maps/*/{glob.escape(sample)}.npy")):
+            folder = file.parent.name
+            found[names.get(folder, folder.replace("-", " "))] = np.load(file, allow_pickle=False)
+        return found

@@ -1,6 +1,5 @@
 """Run the numbered notebooks in order, into one results folder that a stopped run can take up again."""
 
-import difflib
 import json
 import os
 import sys
@@ -11,7 +10,7 @@ import papermill
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from hsichem._base import InputError, locked
+from hsichem._base import InputError, closest, locked
 from hsichem.lab.settings import RULES, check_value
 
 PACKAGE = Path(__file__).parents[1]
@@ -23,12 +22,11 @@ class NotebookError(RuntimeError):
 
 def find_notebooks() -> list[Path]:
     """The numbered notebooks in order: of the installed package, else of the checkout."""
-    for folder in (PACKAGE / "notebooks", PACKAGE.parent / "notebooks"):
+    folders = PACKAGE / "notebooks", PACKAGE.parent / "notebooks"
+    for folder in folders:
         if found := sorted(folder.glob("[0-9][0-9]_*.ipynb")):
             return found
-    raise InputError(
-        f"no notebooks in {PACKAGE / 'notebooks'} or {PACKAGE.parent / 'notebooks'}; install hsichem anew."
-    )
+    raise InputError("no notebooks in {} or {}; install hsichem anew.".format(*folders))
 
 
 def failed_path(output: Path) -> Path:
@@ -42,8 +40,8 @@ def check_parameters(notebooks: list[Path], parameters: dict) -> dict[Path, dict
     everywhere = set().union(*known.values())
     for name in parameters:
         if name not in everywhere:
-            close = difflib.get_close_matches(name, everywhere, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            close = closest(name, everywhere)
+            hint = f" Did you mean {close!r}?" if close else ""
             raise InputError(f"no notebook has a parameter {name!r}.{hint} Known: {', '.join(sorted(everywhere))}.")
         if name in RULES:
             check_value(name, parameters[name])
@@ -71,15 +69,13 @@ def run_notebooks(notebooks: list[Path], folder: Path, parameters: dict) -> list
     first = os.path.join(sys.prefix, "share", "jupyter")
     others = [path for path in os.environ.get("JUPYTER_PATH", "").split(os.pathsep) if path not in ("", first)]
     os.environ["JUPYTER_PATH"] = os.pathsep.join([first, *others])
-    outputs, resume = [], True
+    outputs, resume = {notebook: folder / notebook.name for notebook in notebooks}, True
     with locked(folder / "run", wait=False):
-        for notebook in notebooks:
-            output = folder / notebook.name
+        for notebook, output in outputs.items():
             resume = resume and _is_finished(notebook, output, own[notebook])
             if not resume:
                 _execute(notebook, output, own[notebook])
-            outputs.append(output)
-    return outputs
+    return list(outputs.values())
 
 
 def _escaped(path):
@@ -105,15 +101,18 @@ def _is_finished(notebook, output, parameters):
 
 def _execute(notebook, output, parameters):
     partial, failed = output.with_suffix(".partial.ipynb"), failed_path(output)
-    bar = {"desc": notebook.stem}
+    options = {"kernel_name": "python3", "progress_bar": {"desc": notebook.stem}}
     try:
-        papermill.execute_notebook(
-            _escaped(notebook), _escaped(partial), parameters, kernel_name="python3", progress_bar=bar
-        )
+        papermill.execute_notebook(_escaped(notebook), _escaped(partial), parameters, **options)
     except (PapermillExecutionError, DeadKernelError) as error:
         os.replace(partial, failed)
+        if isinstance(error, DeadKernelError):
+            reason = "because its kernel died, most often out of memory."
+        else:
+            last = f"{error.ename}: {error.evalue}".strip().splitlines()[-1]
+            reason = f"at cell [{error.exec_count}]: {last}"
         raise NotebookError(
-            f"{notebook.stem} stopped {_reason(error)}\nWhat it wrote is kept in {failed}. "
+            f"{notebook.stem} stopped {reason}\nWhat it wrote is kept in {failed}. "
             "When the cause is mended, the same results folder resumes with this notebook."
         ) from None
     except BaseException:
@@ -121,10 +120,3 @@ def _execute(notebook, output, parameters):
         raise
     os.replace(partial, output)
     failed.unlink(missing_ok=True)
-
-
-def _reason(error):
-    if isinstance(error, DeadKernelError):
-        return "because its kernel died, most often for want of memory."
-    last = f"{error.ename}: {error.evalue}".strip().splitlines()[-1]
-    return f"at cell [{error.exec_count}]: {last}"

@@ -1,11 +1,10 @@
 """Notebook parameters, checked: presets, and the guard that turns a mistyped parameter into an error."""
 
 import ast
-import difflib
 from pathlib import Path
 from types import SimpleNamespace
 
-from hsichem._base import InputError, is_number, short
+from hsichem._base import InputError, closest, is_number, short
 from hsichem.lab.results import Results
 
 # What a preset decides. Any of these can be given as a notebook parameter instead; None means the preset's value.
@@ -69,8 +68,8 @@ def read_settings(namespace: dict, *names: str) -> SimpleNamespace:
         if source.startswith("# Parameters\n"):  # papermill writes this line above what it injects
             given = {t.id for n in ast.parse(source).body if isinstance(n, ast.Assign) for t in n.targets}
             for wrong in sorted(given - set(names)):
-                close = difflib.get_close_matches(wrong, names, 1)
-                hint = f"did you mean {close[0]!r}? " if close else ""
+                close = closest(wrong, names)
+                hint = f"did you mean {close!r}? " if close else ""
                 raise InputError(f"unknown parameter {wrong!r}: {hint}This notebook has {', '.join(names)}.")
     given = {name: namespace[name] for name in names}
     preset = PRESETS.get(given["preset"], {})

@@ -8,13 +8,13 @@ from matplotlib.colors import to_rgb
 from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
 from hsichem import InputError
+from hsichem.lab import plotting
 from hsichem.lab.plotting import (
     BACKGROUND,
     MAP_COLOURS,
     OVER,
     UNDER,
     show_maps,
-    show_scatter,
     show_spectra,
     show_variograms,
     use_style,
@@ -104,12 +104,20 @@ def test_variograms_are_in_mm_where_the_pitch_is_known():
         assert nugget.get_ydata() == [2, 2] and sill.get_ydata() == [8, 8]
 
 
+def test_the_style_has_the_palette():
+    with matplotlib.rc_context():
+        use_style()
+        names = ("BLUE", "VERMILLION", "GREEN", "ORANGE", "PURPLE", "SKY")
+        found = [to_rgb(colour) for colour in plt.rcParams["axes.prop_cycle"].by_key()["color"]]
+        assert found == [*(to_rgb(getattr(plotting, name)) for name in names), (0, 0, 0)]
+        assert plt.rcParams["figure.dpi"] == 110 and plt.rcParams["figure.constrained_layout.use"]
+
+
 def test_every_figure_is_closed_and_labelled():
     use_style()
     fit = Variogram("gaussian", 0.0, 0.0, float("nan"))  # a flat map must not break the figure
     figures = [
         show_maps(MAPS, pitch_mm=None),
-        show_scatter([20, 40, 60], {"PLS": [21, 42, 58], "U-Net": [25, 40, 55]}),
         show_variograms({"flat": (LAGS, np.zeros(10), fit)}),
         show_spectra([900, 950, 1000], {"fat": [0.1, 0.5, 0.2]}),
     ]

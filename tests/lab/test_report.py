@@ -1,45 +1,16 @@
 """The page as a browser would see it, parsed by html.parser and not by the code that wrote it."""
 
 import base64
-import copy
 import json
 from html.parser import HTMLParser
 
 import pytest
+from helpers.metrics import METRICS, without_truth
 
 from hsichem import InputError, datasets
-from hsichem.lab.report import figure_caption, head_to_head, text_table, write_report
+from hsichem.lab.report import figure_caption, write_report
 
 PNG = base64.b64encode(b"\x89PNG not really").decode()
-METRICS = {
-    "settings": {"dataset": "phantom-belly", "preset": "fast", "variant": "<b>published</b>"},
-    "methods": {
-        "PLS": {
-            "mean": {"rmsep": 1.234, "rmsep_interval": [0.9, 1.6], "bias": -0.05},
-            "map": {"pixel_rmse": 151.6, "pixel_rmse_interval": [140.2, 163.0], "correlation": 0.31, "slope": 0.9,
-                    "sd_ratio": 7.5, "edge_width": 1.875, "outside_share": 0.4321, "low": -1012.3, "high": 1488.2},
-            "variogram": {"nugget": 90.0, "partial_sill": 2.0, "range": 8.0, "correlated_share": 0.0253},
-        },
-        "U-Net": {"mean": {"rmsep": 2.5}, "map": {"correlation": None}, "variogram": {"correlated_share": 0.9991}},
-    },
-    "nulls": {"ramp": {"correlated_share": 1.0, "correlation": -0.02, "pixel_rmse": 20.0}},
-    "difference": {"U-Net": {"rmsep_ratio": 2.026, "rmsep_ratio_interval": [1.4, 2.9],
-                             "rmsep_difference": 1.27, "rmsep_difference_interval": [0.6, 1.94],
-                             "pixel_rmse_ratio": 0.21, "pixel_rmse_ratio_interval": [0.18, 0.25]}},
-    "unet_against": {"PLS": {"pixel_rmse_ratio": 0.21, "pixel_rmse_ratio_interval": [0.18, 0.25]}},
-    "without_truth": {"null: ramp": {"rmsep": 0.0, "correlated_share": 1.0, "noise": 0.0, "errs_at_least": 3.25,
-                                     "with_pls": -0.04, "pixel_rmse": 21.0}},
-    "smoothness": {"weight 20": {"correlated_share": 1.0, "slope": 0.08, "sd_ratio": 0.1, "pixel_rmse": 33.3,
-                                 "rmsep": 2.0}},
-    "shortcuts": {"U-Net, mask alone": {"rmsep": 9.0, "correlation": None, "moved": 8.5},
-                  "PLS, as it is": {"rmsep": 1.23, "correlation": 0.97, "moved": 0.0}},
-    "conformal": {"PLS": {"promised_share": 0.9, "held_share": 0.95, "held_share_interval": [0.75, 1.0],
-                          "width": 7.0, "n": 20}},
-    "calibration": {"U-Net": {"ratio": 6.2, "rank_correlation": 0.25, "spread": [1.0], "error": [6.2]}},
-    "04_spatial_variance": {
-        "claims": [{"claim": "share & <i>sense</i>", "paper": "99.91 %", "here": "99 %", "held": "yes", "why": "it is"}]
-    },
-}  # fmt: skip
 VOID = {"meta", "img", "link", "br"}
 
 
@@ -160,29 +131,6 @@ def test_the_small_tables_have_their_numbers(page, row):
     assert [row in table for table in page.tables].count(True) == 1
 
 
-def test_the_terminal_has_the_same_numbers_in_a_hundred_columns():
-    header, pls, unet, ramp = text_table(METRICS).splitlines()
-    assert "correlation     share" in header
-    assert pls.split()[1:] == ["1.23", "-", "152", "0.31", "2.53", "%", "0.90", "1.88", "43.21", "%"]
-    assert unet.split()[:3] == ["U-Net", "2.50", "2.03"] and ramp.split()[:2] == ["null:", "ramp"]
-    assert len({len(line) for line in (header, pls, unet, ramp)}) == 1
-    names = {"PLS of a longer name": METRICS["methods"]["PLS"]}
-    assert max(map(len, text_table(METRICS | {"methods": names}).splitlines())) <= 100
-    few = text_table(METRICS, ("RMSEP", "slope")).splitlines()
-    assert few[0].split() == ["RMSEP", "slope"] and few[1].split() == ["PLS", "1.23", "0.90"]
-
-
-def without_truth():
-    """METRICS as notebook 04 writes them where no sample has a truth map."""
-    metrics = copy.deepcopy(METRICS) | {"unet_against": {}, "calibration": {}}
-    for method in metrics["methods"].values():
-        method["map"] = {key: method["map"].get(key) for key in ("outside_share", "low", "high")}
-    metrics["nulls"] = {"ramp": {"correlated_share": 1.0, "outside_share": 0.0}}
-    metrics["difference"]["U-Net"] = {"rmsep_ratio": 2.026, "rmsep_difference": 1.27}
-    del metrics["smoothness"]["weight 20"]["slope"], metrics["smoothness"]["weight 20"]["pixel_rmse"]
-    return metrics
-
-
 def test_what_needs_a_truth_is_left_out_where_there_is_none(results):
     (results / "metrics.json").write_text(json.dumps(without_truth()))
     said = {"output_type": "stream", "text": ["Only on phantom-belly."]}
@@ -201,13 +149,6 @@ def test_what_needs_a_truth_is_left_out_where_there_is_none(results):
     ):
         assert gone not in page.text
     assert "no truth maps" in page.text and "Errors: missing. Only on phantom-belly." in page.text
-    header, *lines = text_table(without_truth()).splitlines()
-    assert header.split() == ["RMSEP", "to", "PLS", "share", "outside"] and len(lines) == 3
-
-
-def test_pls_stands_first():
-    methods = {"U-Net": {}, "PLS": {}, "ridge": {}, "PLS median": {}}
-    assert [name for name, *_ in head_to_head({"methods": methods}, ())] == ["PLS", "PLS median", "U-Net", "ridge"]
 
 
 def test_everything_is_escaped_and_complete(page):

@@ -1,10 +1,9 @@
-"""The results folder, and the check below an exercise."""
+"""The results folder."""
 
 import numpy as np
 import pytest
 
 from hsichem import InputError
-from hsichem.lab.exercises import check_answer
 from hsichem.lab.results import Results
 
 
@@ -46,24 +45,14 @@ def test_maps_come_back_by_sample(tmp_path):
     assert results.maps("unet") == {}
 
 
-@pytest.mark.parametrize(
-    ("answer", "said"),
-    [
-        (None, "Not answered yet: put your number in place of None and run the cell again."),
-        (2.01, "Correct: 2 %"),
-        (4, "Not yet. You forgot the square root."),
-        (1.0, "Not yet: 1 is too small."),
-        (3.0, "Not yet: 3 is too large."),
-        ("two", "Your answer is 'two'; a single number is expected."),
-        (np.float64(2), "Correct: 2 %"),
-    ],
-)
-def test_checks_say_what_is_wrong(answer, said, capsys):
-    check_answer(answer, 2.0, "%", {4.0: "You forgot the square root."})
-    assert capsys.readouterr().out == said + "\n"
-
-
-@pytest.mark.parametrize("answer", [None, 2.0])
-def test_what_only_a_truth_could_check_is_said_so(answer, capsys):
-    check_answer(answer, None, "%")
-    assert capsys.readouterr().out.startswith("Nobody knows the answer here")
+def test_maps_of_a_sample_have_their_methods_names(tmp_path):
+    results = Results(tmp_path)
+    for name in ("U-Net weight 1e-05", "PLS T2", "PLS"):
+        results.save_map(name, "s [1]", np.zeros((2, 3)))
+    results.save_map("ridge", "other", np.zeros((2, 3)))
+    assert list(results.maps_of_sample("s [1]")) == ["PLS", "PLS T2", "U-Net weight 1e-05"]
+    assert list(results.maps_of_sample("other")) == ["ridge"] and results.maps_of_sample("s *") == {}
+    before = (tmp_path / "metrics.json").stat().st_mtime_ns
+    results.save_map("PLS", "s [1]", np.ones((2, 3)))
+    assert (tmp_path / "metrics.json").stat().st_mtime_ns == before  # a name is written once
+    np.testing.assert_array_equal(results.maps_of_sample("s [1]")["PLS"], np.ones((2, 3)))

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from helpers.lab import CHROMIUM, in_kernel, open_lab, run_all, waiting, watched
 
-from hsichem.lab.explorer import saved as snapshot
-from hsichem.lab.explorer.explorer import explore
+from hsichem.lab import explore
+from hsichem.lab.explorer.figure import coloured
 from hsichem.lab.explorer.scene import map_layer
 
 pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"needs {CHROMIUM} (apt-get install chromium)")
@@ -88,7 +88,7 @@ def colours(page, name):
 
 def expected_colours(name, values, limits=(0, 100)):
     layer = map_layer(name, values, (32, 24))
-    return snapshot.coloured(layer, limits).repeat(layer.step, 0).repeat(layer.step, 1)
+    return coloured(layer, limits).repeat(layer.step, 0).repeat(layer.step, 1)
 
 
 def away(page):
@@ -103,7 +103,9 @@ def away(page):
 @pytest.fixture(scope="module")
 def saved(browser, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "page.html"
-    explore(made["maps"], made["cube"], polygon=REGION).save_html(path)
+    explorer = explore(made["maps"], made["cube"])
+    explorer.polygon = REGION
+    explorer.save_html(path)
     context = browser.new_context(viewport={"width": 1000, "height": 900}, offline=True)
     page, errors = watched(context)
     requests = []
@@ -206,7 +208,7 @@ def test_the_saved_page_asked_for_nothing(saved):
 @pytest.fixture(scope="module")
 def lab(browser, tmp_path_factory):
     """(page, errors) with the notebook opened in JupyterLab and run."""
-    cells = [MAKE + "from hsichem.lab.explorer.explorer import explore", "explorer = explore(maps, cube)", "explorer"]
+    cells = [MAKE + "from hsichem.lab import explore", "explorer = explore(maps, cube)", "explorer"]
     with open_lab(browser, tmp_path_factory.mktemp("lab"), cells) as (opened, errors):
         run_all(opened)
         opened.wait_for_selector(".hsichem-explorer[data-drawn]")

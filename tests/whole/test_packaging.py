@@ -91,7 +91,16 @@ def test_the_wheel_holds_what_the_commands_read(tmp_path):
     notebooks = [path.relative_to(ROOT).as_posix() for path in (ROOT / "notebooks").rglob("*.ipynb")]
     tables = [path.name for path in (ROOT / "hsichem" / "datasets" / "makers" / "tables").glob("*.csv")]
     assert notebooks and tables
-    data = ["data_manifest.yaml", "lab/explorer/explorer.css", "lab/explorer/explorer.js", "lab/report.css"]
+    data = [
+        "data_manifest.yaml",
+        "datasets/manifest_fields.yaml",
+        "lab/explorer/explorer.css",
+        "lab/explorer/explorer.js",
+        "lab/explorer/saved.html.j2",
+        "lab/hsichem.mplstyle",
+        "lab/report.css",
+        "lab/report.html.j2",
+    ]
     wanted = {f"hsichem/{name}" for name in [*data, *notebooks]}
     assert wanted | {f"hsichem/datasets/makers/tables/{name}" for name in tables} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)

@@ -1,6 +1,6 @@
 """What the explorer answers: plots and tables about pins, a region and a map, as plain lists and dictionaries.
 
-A plot is {title, summary, xlabel, ylabel, series, shaded}: series [{name, x, y, colour, dots, dash}], shaded
+A plot is {title, note, summary, xlabel, ylabel, series, shaded}: series [{name, x, y, colour, dots, dash}], shaded
 [[from, to], ...] on the x axis. The browser and the static figure draw the same ones.
 """
 
@@ -11,7 +11,7 @@ import warnings
 import numpy as np
 
 from hsichem._base import InputError
-from hsichem.cubes import Cube, inside_polygon
+from hsichem.cubes import Cube, polygon_mask
 from hsichem.lab.explorer.scene import Layer, Scene
 from hsichem.lab.plotting import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
 from hsichem.maps import fit_variogram, semivariogram
@@ -25,8 +25,8 @@ def driving_bands(model, spectrum, mean) -> np.ndarray:
 
     Band j adds b_j (x_j - mean_j), after preprocessing; sizes are compared without their signs.
     """
-    seen = model.pipeline.transform(np.array([spectrum, mean], dtype=np.float64))
-    parts = np.abs(model.coefficients * (seen[0] - seen[1]))
+    seen, reference = model.preprocessed([spectrum, mean])
+    parts = np.abs(model.coefficients * (seen - reference))
     order = np.argsort(-parts)
     before = np.cumsum(parts[order]) - parts[order]
     chosen = np.zeros(parts.size, bool)
@@ -43,23 +43,18 @@ def spectra_plots(cube: Cube | None, pins, polygon, model=None) -> list[dict]:
         return []
     nm, mean = cube.wavelengths, cube.mean_spectrum()
     series = [_line("mean of the sample", nm, mean, dash="5 3")]
-    for k, (row, col) in enumerate(pins):
-        series.append(_line(f"pin {k + 1}", nm, cube.values[row, col], colour=COLOURS[k % len(COLOURS)]))
-    if polygon:
-        within = inside_polygon(polygon, cube.foreground.shape) & cube.foreground
-        if within.any():
-            series.append(_line("region", nm, cube.values[within].mean(axis=0, dtype=np.float64), dash="1 2"))
-    labels = {"xlabel": "wavelength (nm)", "shaded": []}
+    series += [_line(f"pin {k + 1}", nm, cube.values[tuple(pin)], colour=_colour(k)) for k, pin in enumerate(pins)]
+    within = polygon_mask(polygon, cube.foreground.shape) & cube.foreground if polygon else np.zeros(0, bool)
+    if within.any():
+        series.append(_line("region", nm, cube.values[within].mean(axis=0, dtype=np.float64), dash="1 2"))
     told = f"Spectra of {', '.join(line['name'] for line in series)}, {nm[0]:.0f} to {nm[-1]:.0f} nm."
-    plots = [labels | {"title": "Spectra", "ylabel": "reflectance", "summary": told, "series": series}]
+    plots = [_plot("Spectra", "wavelength (nm)", "reflectance", series, told)]
     if model is None:
         return plots
-    title, vector = f"Regression vector, {model.n_components} components", _line("b", nm, model.coefficients)
-    unit = f"% per {'reflectance' if model.preprocessing is None else model.preprocessing}"
-    plots.append(labels | {"title": title, "ylabel": unit, "summary": title, "series": [vector]})
+    title, unit = f"Regression vector, {model.n_components} components", model.preprocessing or "reflectance"
+    plots.append(_plot(title, "wavelength (nm)", f"% per {unit}", [_line("b", nm, model.coefficients)], title))
     if pins:
-        driving = driving_bands(model, cube.values[tuple(pins[-1])], mean)
-        shaded = _intervals(nm, driving)
+        shaded = _intervals(nm, driving_bands(model, cube.values[tuple(pins[-1])], mean))
         where = ", ".join(f"{low:.0f} to {high:.0f}" for low, high in shaded)
         for each in plots:
             each["shaded"] = shaded
@@ -74,7 +69,7 @@ def in_region(scene: Scene, polygon) -> dict[str, np.ndarray]:
         if not layer.photo:
             chosen = np.isfinite(layer.values)
             if polygon:
-                chosen &= inside_polygon(polygon, chosen.shape, layer.step)
+                chosen &= polygon_mask(polygon, chosen.shape, layer.step)
             elif name == "band":
                 chosen &= scene.mask
             found[name] = layer.values[chosen].astype(np.float64)
@@ -86,7 +81,7 @@ def region_rows(scene: Scene, values: dict) -> list[list]:
     rows = []
     for name, v in values.items():
         numbers = [float(v.mean()), float(v.std()), float(v.min()), float(v.max())] if v.size else [None] * 4
-        rows.append([name, scene.layers[name].unit, int(v.size), *numbers])
+        rows.append([name, scene.layers[name].unit, v.size, *numbers])
     return rows
 
 
@@ -98,21 +93,18 @@ def histogram_plot(scene: Scene, values: dict) -> dict:
     series = []
     for k, (name, v) in enumerate(shared.items()):
         counts, edges = np.histogram(v, 40, limits)
-        look = {"colour": COLOURS[k % len(COLOURS)]}
-        if k >= len(COLOURS):  # more maps than colours that can be told apart: the next round is dashed, then dotted
-            look["dash"] = "5 3" if k < 2 * len(COLOURS) else "1 2"
-        series.append(_line(name, (edges[1:] + edges[:-1]) / 2, 100 * counts / v.size, **look))
+        # more maps than colours that can be told apart: the next round is dashed, then dotted
+        dash = {"dash": "5 3" if k < 2 * len(COLOURS) else "1 2"} if k >= len(COLOURS) else {}
+        series.append(_line(name, (edges[1:] + edges[:-1]) / 2, 100 * counts / v.size, colour=_colour(k), **dash))
     told = "; ".join(f"{name}: mean {v.mean():.1f}, SD {v.std():.1f}" for name, v in shared.items())
-    labels = {"xlabel": "value (%)", "ylabel": "pixels (%)", "shaded": []}
-    return labels | {"title": "Histogram of the region", "summary": f"Histogram. {told}.", "series": series}
+    return _plot("Histogram of the region", "value (%)", "pixels (%)", series, f"Histogram. {told}.")
 
 
 def variogram_plot(name: str, layer: Layer, pitch_mm: float | None) -> dict:
     """The semivariogram of a map with a spherical fit; its share stands in the title."""
     mask = np.isfinite(layer.values)
     side = min(np.ptp(np.argwhere(mask), axis=0) + 1) if mask.any() else 0
-    title, text, series = f"Variogram of {name}", "", []
-    length = layer.step * (pitch_mm or 1)
+    series, length = [], layer.step * (pitch_mm or 1)
     try:
         lags, gamma, pairs = semivariogram(layer.values, mask, max(int(side) // 2, 1))
         with warnings.catch_warnings(record=True) as caught:
@@ -121,42 +113,46 @@ def variogram_plot(name: str, layer: Layer, pitch_mm: float | None) -> dict:
         fine = np.linspace(0, lags[-1], 120)[1:]
         series = [_line("pairs of pixels", lags * length, gamma, colour=BLUE, dots=True)]
         series.append(_line("spherical fit", fine * length, fit(fine), colour=VERMILLION))
-        text = f"share {fit.correlated_share:.0%}, nugget {fit.nugget:.3g}, partial sill {fit.partial_sill:.3g}"
-        text += ", sill not reached" if caught else ""
+        note = f"share {fit.correlated_share:.0%}, nugget {fit.nugget:.3g}, partial sill {fit.partial_sill:.3g}"
+        note += ", sill not reached" if caught else ""
     except InputError as error:
-        text = str(error)
-    labels = {
-        "xlabel": f"distance ({'pixels' if pitch_mm is None else 'mm'})",
-        "ylabel": f"semivariance ({layer.unit})²",
-    }
-    return labels | {"title": title, "note": text, "summary": f"{title}: {text}.", "series": series, "shaded": []}
+        note = str(error)
+    title, unit = f"Variogram of {name}", "pixels" if pitch_mm is None else "mm"
+    return _plot(title, f"distance ({unit})", f"semivariance ({layer.unit})²", series, f"{title}: {note}.", note)
 
 
-def region_csv(scene: Scene, values: dict, plots: list[dict], polygon) -> str:
-    """The region as one long table: quantity, of, at, value, unit."""
-    file = io.StringIO()
-    table = csv.writer(file, lineterminator="\n")
-    table.writerow(["quantity", "of", "at", "value", "unit"])
-    table.writerows(["corner", "row, column", "", f"{row:g}, {col:g}", "pixels"] for row, col in polygon)
-    for name, unit, *numbers in region_rows(scene, values):
+def region_csv(of_maps: list[list], plots: list[dict], polygon) -> str:
+    """The region as one long table: quantity, of, at, value, unit. of_maps: the rows of `region_rows`."""
+    rows = [["corner", "row, column", "", f"{row:g}, {col:g}", "pixels"] for row, col in polygon]
+    for name, unit, *numbers in of_maps:
         for quantity, value in zip(("pixels", "mean", "SD", "lowest", "highest"), numbers, strict=True):
-            table.writerow([quantity, name, "", value, "" if quantity == "pixels" else unit])
-    wanted = {"Histogram of the region": ("pixels", "%"), "Spectra": ("reflectance", "")}
+            rows.append([quantity, name, "", value, "" if quantity == "pixels" else unit])
+    quantities = {"Spectra": ("reflectance", ""), "Histogram of the region": ("pixels", "%")}
     for plot in plots:
-        quantity, unit = wanted.get(plot["title"], (None, None))
-        for line in plot["series"] if quantity else []:
-            for at, value in zip(line["x"], line["y"], strict=True):
-                table.writerow([quantity, line["name"], at, value, unit])
+        if plot["title"] in quantities:
+            quantity, unit = quantities[plot["title"]]
+            for line in plot["series"]:
+                rows += ([quantity, line["name"], *point, unit] for point in zip(line["x"], line["y"], strict=True))
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows([["quantity", "of", "at", "value", "unit"], *rows])
     return file.getvalue()
+
+
+def _plot(title, xlabel, ylabel, series, summary, note="") -> dict:
+    words = {"title": title, "note": note, "summary": summary, "xlabel": xlabel, "ylabel": ylabel}
+    return words | {"series": series, "shaded": []}
 
 
 def _line(name, x, y, **look) -> dict:
     return {"name": name, "x": np.asarray(x, float).tolist(), "y": np.asarray(y, float).tolist()} | look
 
 
+def _colour(number: int) -> str:
+    return COLOURS[number % len(COLOURS)]
+
+
 def _intervals(nm, chosen) -> list[list[float]]:
     """Runs of chosen bands as [from, to] in nm, half a band wider at both ends."""
     edges = np.concatenate([nm[:1] - np.diff(nm[:2]) / 2, (nm[1:] + nm[:-1]) / 2, nm[-1:] + np.diff(nm[-2:]) / 2])
-    starts = np.flatnonzero(np.diff(np.concatenate([[0], chosen, [0]])) == 1)
-    ends = np.flatnonzero(np.diff(np.concatenate([[0], chosen, [0]])) == -1)
-    return [[float(edges[a]), float(edges[b])] for a, b in zip(starts, ends, strict=True)]
+    runs = np.flatnonzero(np.diff(np.concatenate([[0], chosen, [0]]))).reshape(-1, 2)
+    return edges[runs].tolist()

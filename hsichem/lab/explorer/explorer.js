@@ -1,8 +1,12 @@
 // The map explorer in the browser: maps on canvases with one cursor, one zoom and one colour scale.
 //
-// Python sends what to show (layers, their float32 values, plots); the browser sends back only pins and a polygon.
-// Everything is in pixels of the image, (row, col), (0, 0) its upper left corner. `page` at the end is the same view
-// in a saved page, without a kernel.
+// The state that Python shares (`model`) is described in explorer.py: it sends layers, their values and the answers, and
+// hears of pins, polygon, limits and "settled". What lives here alone decides only how that is drawn: `view` (the middle
+// and the zoom), `cursor`, `hidden` maps, `mode` of dragging, and `press` and `trail` of the drag under way. `fresh`:
+// values have come that were not drawn yet; SETTLED ms after they are drawn, Python is told. Every change ends in
+// `later`, which draws once in the next frame.
+// All places are in pixels of the image, (row, col), (0, 0) its upper left corner. `page` at the end is the same view in
+// a saved page, where the state stands in for the kernel.
 
 const NEAR = 4; // CSS pixels: a press that moves less is a click, and a click this near a pin removes it
 const TALLEST = 420; // CSS pixels of one map

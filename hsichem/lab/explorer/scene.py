@@ -1,16 +1,22 @@
 """What the explorer shows of one sample: its image and every map of it, each with its unit and its scale."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from spectral import get_rgb
 
 from hsichem._base import InputError
 from hsichem.cubes import Cube, smooth
-from hsichem.pls import per_pixel
 
 RED_GREEN_BLUE = (640, 550, 460)  # nm
 OWN_SCALE = {"T2": "", "Q": "", "SD": "%"}  # last word of the name -> unit; the others share one scale
+BY_WEIGHT = "U-Net by weight"
+SLIDERS = {  # -> the layers that follow it
+    "band": ("band",),
+    "components": ("PLS", "PLS smoothed"),
+    "smoothing": ("PLS smoothed",),
+    "weight": (BY_WEIGHT,),
+}
 
 
 @dataclass(frozen=True)
@@ -32,28 +38,48 @@ class Layer:
     def photo(self) -> bool:
         return self.values.ndim == 3
 
-    def header(self, name: str) -> dict:
-        """All but the values, as the browser reads it."""
+    def message(self, name: str) -> tuple[dict, bytes]:
+        """What the browser is sent: all but the values; the values row by row, float32 or 8 bits of RGB and opacity."""
         rows, cols = self.values.shape[:2]
         kept = {key: getattr(self, key) for key in ("unit", "step", "scale", "note", "photo")}
-        return {"name": name, "rows": rows, "cols": cols} | kept
-
-    def bytes(self) -> bytes:
-        """The values row by row: float32, or red, green, blue and opacity of 8 bits."""
-        if not self.photo:
-            return self.values.tobytes()
-        return np.dstack([self.values, np.full(self.values.shape[:2], 255, np.uint8)]).tobytes()
+        values = np.dstack([self.values, np.full((rows, cols), 255, np.uint8)]) if self.photo else self.values
+        return {"name": name, "rows": rows, "cols": cols} | kept, values.tobytes()
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One sample: mask (rows, cols) bool, layers by name, the cube as the models see it (None where unknown)."""
+    """One sample: its layers by name, and what those that follow a slider are made from.
+
+    mask: (rows, cols) bool; cube: the image as the models see it, None where it is unknown; models: PLS of 1, 2, ...
+    components; by_weight: weight of the smoothness term -> map of the U-Net trained with it.
+    """
 
     name: str
     mask: np.ndarray
-    layers: dict[str, Layer]
     cube: Cube | None = None
-    pitch_mm: float | None = None
+    models: tuple = ()
+    by_weight: dict[str, Layer] = field(default_factory=dict)
+    layers: dict[str, Layer] = field(default_factory=dict)
+
+    @property
+    def pitch_mm(self) -> float | None:
+        return self.cube and self.cube.pitch_mm
+
+    def make(self, name: str, at: dict) -> Layer:
+        """Make one of the layers that SLIDERS names, anew; at: slider -> where it is."""
+        if name == "band":
+            layer = band_layer(self.cube, at["band"])
+        elif name == BY_WEIGHT:  # another sample may lack a map of this weight
+            layer = self.by_weight.get(at.get("weight"), next(iter(self.by_weight.values())))
+        elif name == "PLS":
+            values = self.models[at["components"] - 1].predict_map(self.cube)
+            layer = map_layer(name, values, self.mask.shape, f"{at['components']} components")
+        else:
+            model, width = self.models[at["components"] - 1], at["smoothing"]
+            values = smoothed_prediction(model, self.cube, self.layers["PLS"].values, width)
+            layer = map_layer(name, values, self.mask.shape, f"{width:g} pixels")
+        self.layers[name] = layer
+        return layer
 
 
 def step_of(shape, full) -> int:
@@ -64,20 +90,15 @@ def step_of(shape, full) -> int:
     return step
 
 
-def own_scale(values) -> tuple[float, float]:
-    """0 (or the lowest value, if that is below) to the 99th percentile."""
-    seen = values[np.isfinite(values)]
-    return (min(0.0, float(seen.min())), float(np.percentile(seen, 99))) if seen.size else (0.0, 1.0)
-
-
 def map_layer(name: str, values, full, note: str = "") -> Layer:
     """A Layer of a map (rows, cols) over an image of full = (rows, cols) pixels; its name tells unit and scale."""
     values = np.asarray(values, dtype=np.float32)
     if values.ndim != 2:
         raise InputError(f"map {name!r} has shape {values.shape}; expected (rows, cols).")
-    unit = OWN_SCALE.get(name.split()[-1] if name.strip() else "")
-    scale = None if unit is None else own_scale(values)
-    return Layer(values, "%" if unit is None else unit, step_of(values.shape, full), scale, note)
+    last, seen, scale = name.upper().rpartition(" ")[2], values[np.isfinite(values)], None
+    if last in OWN_SCALE:  # from 0, or the lowest value if that is below, to the 99th percentile
+        scale = (min(0.0, float(seen.min())), float(np.percentile(seen, 99))) if seen.size else (0.0, 1.0)
+    return Layer(values, OWN_SCALE.get(last, "%"), step_of(values.shape, full), scale, note)
 
 
 def band_layer(cube: Cube, band: int) -> Layer:
@@ -90,28 +111,12 @@ def band_layer(cube: Cube, band: int) -> Layer:
 def false_colour(cube: Cube) -> Layer:
     """(rows, cols, 3) uint8: red, green and blue light where the camera saw it, else three bands of its range."""
     low, high = cube.wavelengths[[0, -1]]
-    wanted = (
-        RED_GREEN_BLUE if low <= RED_GREEN_BLUE[2] and high >= RED_GREEN_BLUE[0] else np.linspace(high, low, 5)[1:4]
-    )
+    visible = low <= RED_GREEN_BLUE[2] and high >= RED_GREEN_BLUE[0]
+    wanted = RED_GREEN_BLUE if visible else np.linspace(high, low, 5)[1:4]
     bands = [int(np.abs(cube.wavelengths - nm).argmin()) for nm in wanted]
     stretched = get_rgb(cube.values, bands, stretch=(0.01, 0.99), stretch_all=True)  # 0-1, each band by itself
     note = ", ".join(f"{cube.wavelengths[band]:.0f}" for band in bands) + " nm"
     return Layer((255 * stretched).astype(np.uint8), "", 1, None, note)
-
-
-def component_maps(cube: Cube, models) -> np.ndarray:
-    """(rows, cols, components) float32: the maps of 1, 2, ... components, one pass over the pixels.
-
-    models: PLSModel of 1, 2, ... components, fitted on the same spectra. Each component adds its part to the map
-    before, so all maps are one running sum.
-    """
-    parts = np.diff([model.coefficients for model in models], axis=0, prepend=0)  # (components, bands)
-    intercepts = np.array([model.intercept for model in models])
-
-    def sums(spectra):
-        return np.cumsum(models[0].preprocessed(spectra) @ parts.T, axis=1) + intercepts
-
-    return per_pixel(cube, sums, intercepts.shape)
 
 
 def smoothed_prediction(model, cube: Cube, values, sigma: float) -> np.ndarray:

@@ -1,9 +1,4 @@
-"""The explorer without a kernel: a static figure, and a page that still hovers and pins."""
-
-import base64
-import html
-import json
-from pathlib import Path
+"""The explorer as a figure, for print and for where no widget can run."""
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
@@ -12,11 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
 
-from hsichem._base import replacing
 from hsichem.lab.explorer.answers import COLOURS
 from hsichem.lab.plotting import BACKGROUND, MAP_COLOURS, ORANGE, OVER, UNDER, round_length
 
-HERE = Path(__file__).parent
 COLUMNS = 5
 
 
@@ -113,40 +106,3 @@ def _draw_plot(ax, plot):
     if plot["series"]:
         many = len(plot["series"]) > 6
         ax.legend(fontsize=5 if many else 7, ncols=2 if many else 1, frameon=False)
-
-
-def write_page(path, state: dict) -> Path:
-    """One HTML page of the explorer's state, with nothing from the network; it hovers, zooms and pins.
-
-    state: name -> value of explorer.State.
-    """
-    title = html.escape(state["title"])
-    text = json.dumps(state, default=lambda data: base64.b64encode(data).decode())
-    kept = text.replace("</", "<\\/")  # no text in it may end the script
-    page = f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark }}
-@media (prefers-color-scheme: dark) {{ .hsichem-explorer {{ --empty: #4a4a4a !important }} }}
-body {{ background: Canvas; margin: 1rem }}
-h1 {{ font: 600 1.3rem system-ui, sans-serif; color: CanvasText }}
-{(HERE / "explorer.css").read_text("utf-8")}
-</style>
-</head>
-<body>
-<h1>{title}</h1>
-<div id="explorer"></div>
-<script type="module">
-{(HERE / "explorer.js").read_text("utf-8")}
-page({kept}, document.getElementById("explorer"));
-</script>
-</body>
-</html>
-"""
-    with replacing(path) as part:
-        part.write_text(page, encoding="utf-8")
-    return Path(path)

@@ -1,0 +1,111 @@
+"""A run's results folder as samples with their maps."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from hsichem.lab import explore
+from hsichem.lab.explorer.sources import RunSource
+from hsichem.lab.results import Results
+from hsichem.pls import fit_pls
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    results = Results(tmp_path_factory.mktemp("results"))
+    results.save("settings", {"dataset": "phantom-belly", "preset": "lesson", "seed": 0})
+    results.save("02_pls_maps", {"components": 3, "smoothing_pixels": 1.5})
+    source = RunSource(results)
+    name = next(iter(source.names.values()))
+    rows, cols = source.scene(name, source.start).mask.shape
+    for weight in ("0", "20"):
+        results.save_map(f"U-Net weight {weight}", name, np.full((rows // 2, cols // 2), 1 + float(weight)))
+    results.save_map("PLS", name, np.zeros((rows, cols)))
+    results.save_map("PLS T2", name, np.ones((rows, cols)))
+    return results, source, name
+
+
+def test_a_run_shows_what_is_there(run):
+    results, source, name = run
+    e = explore(results)
+    assert e.sample == name
+    shown = [layer["name"] for layer in e.canvas.layers]
+    assert shown == ["image", "band", "truth", "PLS", "PLS smoothed", "PLS T2", "PLS as saved", "U-Net by weight"]
+    sample = source.samples[name]
+    cube = source.images.cube(sample)
+    pls = np.frombuffer(e.canvas.images[3], np.float32).reshape(cube.mask.shape)
+    assert_array_equal(pls, source.models[2].predict_map(cube))
+    assert e.canvas.layers[4]["note"] == "1.5 pixels" and e.canvas.layers[5]["scale"] is not None
+    assert e.canvas.layers[7]["note"] == "weight 0" and e.canvas.grid["pitch"] == cube.pitch_mm
+
+
+def test_sliders_of_a_run(run):
+    results, source, name = run
+    e = explore(results)
+    cube = source.images.cube(source.samples[name])
+    e.controls["components"].value = 6
+    assert_array_equal(e.maps["PLS"], source.models[5].predict_map(cube))
+    e.controls["smoothing"].value = 0
+    assert_array_equal(e.maps["PLS smoothed"], e.maps["PLS"])
+    e.controls["weight"].value = "20"
+    assert np.nanmax(e.maps["U-Net by weight"]) == 21
+    other = list(source.names.values())[1]
+    e.sample = other  # the sliders stay where they are
+    cube = source.images.cube(source.samples[other])
+    assert_array_equal(e.maps["PLS"], source.models[5].predict_map(cube))
+    assert_array_equal(e.maps["PLS smoothed"], e.maps["PLS"])
+    assert e.canvas.title == f"Maps of {other}" and "U-Net by weight" not in e.maps
+    e.controls["weight"].value = "0"  # moves nothing here
+    e.sample = name
+    assert np.nanmax(e.maps["U-Net by weight"]) == 1
+
+
+def test_a_sample_without_a_map_of_the_weight_shows_another_and_says_which(run):
+    _, source, name = run
+    layer = source.scene(name, source.start | {"weight": "5"}).layers["U-Net by weight"]
+    assert layer.note == "weight 0" and np.nanmax(layer.values) == 1
+
+
+def test_a_networks_map_ends_where_the_sample_ends(run):
+    _, source, name = run
+    layer = source.scene(name, source.start).by_weight["0"]
+    mask = source.images.cube(source.samples[name]).mask
+    for row, col in np.ndindex(layer.values.shape):
+        block = mask[2 * row : 2 * row + 2, 2 * col : 2 * col + 2]
+        assert np.isfinite(layer.values[row, col]) == block.all()
+
+
+def test_a_folder_without_names_shows_every_map_by_its_folder(run, tmp_path):
+    results = run[0]
+    for path in results.folder.glob("maps/*/*.npy"):
+        copy = tmp_path / path.relative_to(results.folder)
+        copy.parent.mkdir(parents=True)
+        copy.write_bytes(path.read_bytes())
+    metrics = results.metrics()
+    del metrics["map_names"]
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    e = explore(tmp_path)
+    shown = {layer["name"]: layer for layer in e.canvas.layers}
+    assert list(shown)[5:] == ["pls", "pls t2", "u net weight 0", "u net weight 20"]
+    assert shown["pls t2"]["scale"] is not None and np.nanmax(e.maps["u net weight 20"]) == 21
+    page = e.save_html(tmp_path / "page.html").read_text("utf-8")
+    assert re.search(r'"name": ?"u net weight 0"', page)
+
+
+def test_pls_is_fitted_as_the_run_fitted_it(run, tmp_path):
+    _, source, name = run
+    fit_on = [sample for sample in source.images.samples if sample.split > 0]
+    spectra = [source.images.cube(sample).mean_spectrum() for sample in fit_on]
+    model = fit_pls(spectra, [s.references["fat"] for s in fit_on], n_components=4, preprocessing="absorbance+snv")
+    saved = model.predict_map(source.images.cube(source.samples[name]))
+    results = Results(tmp_path)
+    results.save("settings", {"dataset": "phantom-belly", "preset": "lesson", "seed": 0})
+    results.save("02_pls_maps", {"components": 4, "preprocessing": "absorbance+snv"})
+    results.save_map("PLS", name, saved)
+    source = RunSource(results)
+    layers = source.scene(name, source.start).layers
+    assert_allclose(layers["PLS"].values, saved, atol=1e-3)  # the first of 20 components, not 4 fitted alone
+    assert "PLS as saved" not in layers
