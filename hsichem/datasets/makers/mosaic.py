@@ -17,8 +17,8 @@ from hsichem.loaders import write_cube
 # file -> column of the abundance table; the names' numbers are not the abundances (see the manifest's doubts)
 MIXTURES = {f"Fe_Al_{name}": column for column, name in enumerate((125, 25, 375, 50, 625, 75, 875))}
 PURE = {"Pure_Al_from_Al_Si": 0.0, "Pure_Fe": 100.0}  # % iron
-REPLICATES = {"calibration": (0, 1), "test": (2,)}
 EDGE = 30  # pixels along the side of a source image
+REPLICATES = {0: 2, 1: 0, 2: 1}  # split -> replicate: what is held out was measured at another time, on other powder
 
 
 def make(folder, knobs: dict, seed: int, source) -> None:
@@ -27,13 +27,14 @@ def make(folder, knobs: dict, seed: int, source) -> None:
     knobs: `calibration` and `test` (numbers of mosaics), `side` (pixels), `regions` (per mosaic), `evenness` (of the
     Dirichlet weights of the mixtures: smaller means fewer mixtures per mosaic and a wider spread of means), `warp`
     (pixels by which noise bends the regions' borders) and `reference_error` (standard deviation, % iron).
-    source: the folder that holds Fe_Al/. Replicates 0 and 1 go to the calibration folds 1-5, replicate 2 to the test
-    set (split 0). The same seed gives the same bytes. Raises InputError for a file that is not as documented.
+    source: the folder that holds Fe_Al/. Folds 1 and 2 and the test set (split 0) have a replicate each, so that splits
+    share no source pixel; the mosaics of a fold do, and are one group.
+    The same seed gives the same bytes. Raises InputError for a file that is not as documented.
     """
     folder, rows = Path(folder), []
     pixels, iron, wavelengths = read_mixtures(source)
     for index in range(knobs["calibration"] + knobs["test"]):
-        kind = "calibration" if index < knobs["calibration"] else "test"
+        split = 1 + index % 2 if index < knobs["calibration"] else 0
         rng = np.random.default_rng([seed, index])  # a mosaic does not change when others are added
         labels = irregular_regions(knobs["side"], knobs["regions"], knobs["warp"], rng)
         weights = rng.dirichlet(np.full(len(iron), knobs["evenness"]))
@@ -41,7 +42,7 @@ def make(folder, knobs: dict, seed: int, source) -> None:
         truth = np.empty(labels.shape, dtype=np.float32)
         for region in np.unique(labels):
             mixture = rng.choice(len(iron), p=weights)
-            image = pixels[mixture, rng.choice(REPLICATES[kind])]  # one image per region: nothing is blended
+            image = pixels[mixture, REPLICATES[split]]
             inside = labels == region
             cube[inside] = image[tiled_indices(knobs["side"], rng)[inside]]
             truth[inside] = iron[mixture]
@@ -50,7 +51,7 @@ def make(folder, knobs: dict, seed: int, source) -> None:
         with replacing(folder / "truth" / f"{name}.npy") as path, open(path, "wb") as file:
             np.save(file, truth)
         reference = truth.mean(dtype=np.float64) + rng.normal(0, knobs["reference_error"])
-        rows.append((name, 0 if kind == "test" else index % 5 + 1, name, f"{reference:.3f}"))
+        rows.append((name, split, f"replicate {REPLICATES[split]}" if split else name, f"{reference:.3f}"))
     with replacing(folder / "references.csv") as path, open(path, "w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([("id", "split", "group", "iron"), *rows])
 
@@ -93,11 +94,12 @@ def irregular_regions(side: int, regions: int, warp: float, rng: np.random.Gener
 def tiled_indices(side: int, rng: np.random.Generator) -> np.ndarray:
     """(side, side) int: which of a source image's 900 pixels lies where.
 
-    The plane is tiled with the whole image, each tile turned and flipped at random, from a random offset.
+    The plane is tiled with the whole image, each tile flipped at random, from a random offset. Tiles are not turned:
+    lines of the camera stay lines, and so does the noise they share.
     """
     image = np.arange(EDGE * EDGE).reshape(EDGE, EDGE)
-    turned = [np.rot90(flip, turns) for flip in (image, image.T) for turns in range(4)]
+    flipped = [image, image[::-1], image[:, ::-1], image[::-1, ::-1]]
     across = -(-side // EDGE) + 1
-    plane = np.block([[turned[rng.integers(8)] for _ in range(across)] for _ in range(across)])
+    plane = np.block([[flipped[rng.integers(4)] for _ in range(across)] for _ in range(across)])
     row, col = rng.integers(EDGE, size=2)
     return plane[row : row + side, col : col + side]
