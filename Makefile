@@ -14,10 +14,10 @@ run: $(VENV)/.installed ## make the data, run the notebooks, write runs/<time>-<
 	$(BIN)/hsichem run $(ARGS)
 
 test: $(VENV)/.installed-test ## run every test: the library, the notebooks, lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 $(ARGS)
 
 quick: $(VENV)/.installed-test ## run what is quick: the library and lint, no notebooks, no browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not slow and not browser" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not slow and not browser" $(ARGS)
 
 lint: $(VENV)/.installed-test ## check style and format only
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ from hsichem._base import InputError
 from hsichem.lab.pages import write_page
 from hsichem.lab.results import Results
 from hsichem.lab.runner import failed_path, find_notebooks
-from hsichem.lab.tables import head_to_head, table
+from hsichem.lab.tables import head_to_head, table, text
 
 RUN_OPTIONS = ("dataset", "preset", "seed")  # of `hsichem run`; every other parameter is given with -p
 
@@ -42,6 +42,8 @@ def write_report(folder: Path) -> Path:
         folder / "report.html",
         "report.html.j2",
         metrics=metrics,
+        verdict=_verdict(metrics.get("verdict")),
+        unit=entry["references"][entry["response"]] if entry else "",
         settings=_texts(settings),
         table_of=table,
         rows=head_to_head(metrics),
@@ -54,6 +56,16 @@ def write_report(folder: Path) -> Path:
         failed={name: failed_path(path).name for name, path in outputs.items() if failed_path(path).exists()},
         command=_command(given),
     )
+
+
+def _verdict(found: dict | None) -> dict | None:
+    """Names and errors of the section "verdict" as text, the two best of the others among them."""
+    if not found:
+        return None
+    errors = sorted(found["expected_error"].items(), key=lambda item: item[1])
+    expected = {name: text(error) for name, error in errors}
+    others = [f"{name} {error}" for name, error in expected.items() if name != found["without_truth"]]
+    return {"with_truth": None} | found | {"expected": expected, "others": ", ".join(others[:2])}
 
 
 def _read_notebook(path: Path) -> dict:

@@ -5,8 +5,9 @@ COLUMNS = {
     "RMSEP": "mean.rmsep",
     "to PLS": "difference.rmsep_ratio",
     "minus PLS": "difference.rmsep_difference",
+    "held-out": "held_out.held_out",
     "pixel RMSE": "map.pixel_rmse",
-    "pixels to PLS": "difference.pixel_rmse_ratio",
+    "to opponent": "difference.pixel_rmse_ratio",
     "correlation": "map.correlation",
     "share": "variogram.correlated_share",
     "slope": "map.slope",
@@ -17,17 +18,29 @@ COLUMNS = {
     "highest": "map.high",
     "bias": "mean.bias",
 }
-TEXT_COLUMNS = ("RMSEP", "to PLS", "pixel RMSE", "correlation", "share", "slope", "edge", "outside")  # fits a terminal
+TEXT_COLUMNS = (
+    "RMSEP",
+    "to PLS",
+    "held-out",
+    "pixel RMSE",
+    "slope",
+    "outside",
+    "correlation",
+    "share",
+)  # fits a terminal
 
 
 def head_to_head(metrics: dict, headers=tuple(COLUMNS)) -> list[list[str]]:
-    """Headers, then a row for each method, PLS first, and for each null map, as `table` makes them.
+    """Headers, then a row for each method, linear ones first, and for each null map, as `table` makes them.
 
     headers: some of those in COLUMNS, which also decides their order.
     """
-    methods = sorted(metrics.get("methods", {}).items(), key=lambda item: not item[0].startswith("PLS"))
+    methods = sorted(metrics.get("methods", {}).items(), key=lambda item: not item[0].startswith(("PLS", "linear")))
     entries = {name: values | {"difference": metrics.get("difference", {}).get(name, {})} for name, values in methods}
-    entries |= {f"null: {name}": {"map": null, "variogram": null} for name, null in metrics.get("nulls", {}).items()}
+    entries |= {
+        f"null: {name}": dict.fromkeys(("map", "variogram", "held_out"), null)
+        for name, null in metrics.get("nulls", {}).items()
+    }
     return table(entries, {header: key for header, key in COLUMNS.items() if header in headers}, "map")
 
 

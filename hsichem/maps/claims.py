@@ -15,10 +15,10 @@ def claims_table(metrics: dict) -> list[dict]:
 
     metrics: metrics.json as a dict, of which these top-level sections are read:
       methods: {name: `hsichem.maps.metrics.judge` | {"variogram": {"correlated_share"}}}, of which "U-Net", "PLS" and
-        the pixel_rmse of every other PLS map are used;
+        the pixel_rmse of every other linear map are used;
       nulls: {null map's name: {"correlated_share", "correlation"}}, the correlation with the truth;
       difference: {"U-Net": `hsichem.maps.intervals.rmsep_against` PLS};
-      unet_against: {PLS map's name: `hsichem.maps.intervals.pixel_rmse_against` it}, empty where there is no truth;
+      unet_against: {linear map's name: `hsichem.maps.intervals.pixel_rmse_against` it}, empty where there is no truth;
       02_pls_maps: {"rmsep_of_mean_spectra"} of PLS, if there: a map can lose the mean that its model knows.
     Returns rows with the keys claim, paper, here, held ("yes", "no", "not shown") and why: strings all.
     Raises InputError when a section, method or key is missing.
@@ -113,7 +113,7 @@ def _range_claims(unet, pls):
 
 
 def _truth_claim(methods, against):
-    claim, paper = "The U-Net's map is nearer to the truth than any PLS map", "no pixel truth; implied"
+    claim, paper = "The U-Net's map is nearer to the truth than any linear map", "no pixel truth; implied"
     if not against:
         why = "only the mean, the range and the smoothness are known"
         return _row(claim, paper, "no pixel truth", None, why)
@@ -121,7 +121,7 @@ def _truth_claim(methods, against):
     ratio, (low, high) = against[best]["pixel_rmse_ratio"], against[best]["pixel_rmse_ratio_interval"]
     error, least = (methods[name]["map"]["pixel_rmse"] for name in ("U-Net", best))
     here = (
-        f"pixel RMSE {error:.1f}; smallest of {len(against)} PLS maps: {best} {least:.1f}, "
+        f"pixel RMSE {error:.1f}; smallest of {len(against)} linear maps: {best} {least:.1f}, "
         f"ratio {ratio:.2f}, interval {low:.2f} to {high:.2f}"
     )
     # each map is asked alone, and all have to agree: so no correction for asking many

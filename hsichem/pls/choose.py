@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hsichem.pls.model import CrossValidation, checked, cross_validate, deal_folds
+from hsichem.pls.model import CrossValidation, checked, cross_validate, deal_folds, fit_pls
 
 CANDIDATES = (
     *(None, "absorbance", "snv", "msc", "sg1", "sg2"),
@@ -87,3 +87,23 @@ def choose_pls(
     within = [(a + 1, loss, name) for name, cv in curves.items() for a, loss in enumerate(cv.loss) if loss <= limit]
     n_components, _, preprocessing = min(within, key=lambda pair: pair[:2])
     return Choice(curves, (lowest, at + 1), float(limit), preprocessing, n_components)
+
+
+def linear_models(choice: Choice, reader, mean_spectra, y) -> dict:
+    """{name: (RMSECV, model)} of the linear models to tune for a map: more and less stiff, more and less quiet.
+
+    choice: of `choose_pls`; reader: of `fit_penalised` with a penalty by cross-validation; both of these samples.
+    PLS with 1 to 8 components, of reflectance and of the chosen preprocessing; the penalised vector with five prices
+    from 0.001 to 0.1.
+    """
+    models = {}
+    for name in dict.fromkeys([choice.preprocessing, *[None][: None in choice.curves]]):
+        rmsecv = choice.curves[name].rmsecv
+        largest = fit_pls(mean_spectra, y, n_components=min(8, len(rmsecv)), preprocessing=name)
+        for count in (c for c in (1, 2, 3, 4, 6, 8) if c <= largest.n_components):
+            label = f"PLS {count}, {preprocessing_name(name)}"
+            models[label] = float(rmsecv[count - 1]), largest.with_components(count)
+    for penalty, rmsecv in reader.rmsecv.items():
+        if 5e-4 < penalty < 0.2:
+            models[f"penalised {penalty:g}"] = rmsecv, reader.with_penalty(penalty)
+    return models

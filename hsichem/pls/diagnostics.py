@@ -3,7 +3,7 @@
 import numpy as np
 
 from hsichem.cubes import REFLECTANCE_FLOOR, Cube, absorbance
-from hsichem.pls.model import PLSModel, checked, deal_folds, fit_without, per_pixel
+from hsichem.pls.model import LinearModel, PLSModel, checked, deal_folds, fit_without, per_pixel
 
 
 def t2_and_q(model: PLSModel, spectra) -> np.ndarray:
@@ -50,7 +50,7 @@ def t2_and_q_limits(model: PLSModel, spectra, y, groups=None, level=0.95, seed=0
     return float(t2), float(q)
 
 
-def noise_gain(model: PLSModel, spectra) -> np.ndarray:
+def noise_gain(model: LinearModel, spectra) -> np.ndarray:
     """(n,) or (n, responses): standard deviation of the prediction per unit of reflectance noise, for each spectrum.
 
     The norm of the gradient of the prediction by the reflectance of the bands: noise of standard deviation s,
@@ -63,17 +63,17 @@ def noise_gain(model: PLSModel, spectra) -> np.ndarray:
     for step in steps:
         seen.append(step.transform(seen[-1]))
     gains = []
-    for vector in model.coefficients.reshape(model.fitted.K, -1).T:
+    for vector in model.coefficients.reshape(len(model.coefficients), -1).T:
         gradient = np.broadcast_to(vector, seen[-1].shape)
         for step, before, after in zip(steps[::-1], seen[-2::-1], seen[:0:-1], strict=True):
             gradient = _through(step, before, after, gradient)
         gains.append(np.linalg.norm(gradient, axis=1))
-    return np.stack(gains, axis=1).reshape(-1, *model.response_shape)
+    return np.stack(gains, axis=1).reshape(-1, *np.shape(model.intercept))
 
 
-def noise_gain_map(model: PLSModel, cube: Cube) -> np.ndarray:
+def noise_gain_map(model: LinearModel, cube: Cube) -> np.ndarray:
     """(rows, cols) float32, (rows, cols, responses) for several: `noise_gain` of every pixel; NaN in the background."""
-    return per_pixel(cube, lambda spectra: noise_gain(model, spectra), model.response_shape)
+    return per_pixel(cube, lambda spectra: noise_gain(model, spectra), np.shape(model.intercept))
 
 
 def _through(step, x, z, gradient):

@@ -1,6 +1,6 @@
 """PLS regression: mean spectra to mean concentrations, then the same vector applied to every pixel."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -33,35 +33,18 @@ class CrossValidation:
 
 
 @dataclass(frozen=True)
-class PLSModel:
-    """A fitted model: concentration = intercept + pipeline(spectrum) @ coefficients.
+class LinearModel:
+    """Concentration = intercept + pipeline(spectrum) @ coefficients.
 
-    fitted: ikpls' PLS of n_components or more. Of the calibration it has the weights W, rotations R, loadings P, scores
-    T, loadings Q of y scaled to variance 1 (a column for each component) and X_mean, the mean preprocessed spectrum.
-    response_shape: () or (responses,). preprocessing: the steps as they were given; cv: None if the count was given.
+    pipeline: fitted, of `hsichem.cubes.make_pipeline`; preprocessing: its steps, as they were given.
+    coefficients: (bands,) the regression vector, (bands, responses) for several responses; intercept: a number,
+    (responses,) for several.
     """
 
-    n_components: int
     pipeline: object
-    fitted: object
-    response_shape: tuple
-    preprocessing: str | None = None
-    cv: CrossValidation | None = None
-
-    @property
-    def coefficients(self) -> np.ndarray:
-        """(bands,) the regression vector, (bands, responses) for several responses."""
-        return (self.fitted.B[self.n_components - 1] * self.fitted.Y_std).reshape(-1, *self.response_shape)
-
-    @property
-    def intercept(self) -> float | np.ndarray:
-        """A number, (responses,) for several responses."""
-        return self.fitted.Y_mean.reshape(self.response_shape) - self.fitted.X_mean[0] @ self.coefficients
-
-    def with_components(self, count: int) -> "PLSModel":
-        """The model of the first `count` components, equal to a new fit. Raises InputError if there are fewer."""
-        check_count(count, self.fitted.A)
-        return replace(self, n_components=int(count), cv=None)
+    coefficients: np.ndarray
+    intercept: float | np.ndarray
+    preprocessing: str | None
 
     def predict(self, spectra: np.ndarray) -> np.ndarray:
         """Spectra (n, bands) -> (n,) or (n, responses) in the unit of y. Raises InputError on a wrong band count."""
@@ -73,7 +56,7 @@ class PLSModel:
 
     def check_bands(self, spectra) -> np.ndarray:
         """Spectra (n, bands) as float64. Raises InputError on a wrong band count."""
-        spectra, bands = np.asarray(spectra, dtype=np.float64), self.fitted.K
+        spectra, bands = np.asarray(spectra, dtype=np.float64), len(self.coefficients)
         if spectra.ndim != 2 or spectra.shape[1] != bands:
             raise InputError(f"spectra have shape {spectra.shape}; this model needs (n, {bands}).")
         return spectra
@@ -86,9 +69,35 @@ class PLSModel:
         (benchmarks/pls/model.py). With MSC it is more where a pixel's slope over the reference is near 0; its value
         means nothing there. Raises InputError on a wrong band count.
         """
-        if cube.values.shape[2] != self.fitted.K:
-            raise InputError(f"the cube has {cube.values.shape[2]} bands; this model needs {self.fitted.K}.")
-        return per_pixel(cube, folded(self.pipeline, self.coefficients, self.intercept), self.response_shape)
+        if cube.values.shape[2] != len(self.coefficients):
+            raise InputError(f"the cube has {cube.values.shape[2]} bands; this model needs {len(self.coefficients)}.")
+        return per_pixel(cube, folded(self.pipeline, self.coefficients, self.intercept), np.shape(self.intercept))
+
+
+@dataclass(frozen=True)
+class PLSModel(LinearModel):
+    """A LinearModel by partial least squares.
+
+    fitted: ikpls' PLS of n_components or more. Of the calibration it has the weights W, rotations R, loadings P, scores
+    T, loadings Q of y scaled to variance 1 (a column for each component) and X_mean, the mean preprocessed spectrum.
+    cv: None if the count was given.
+    """
+
+    n_components: int
+    fitted: object
+    cv: CrossValidation | None = None
+
+    @classmethod
+    def of(cls, fitted, count: int, pipeline, preprocessing, shape=(), cv=None) -> "PLSModel":
+        """The model of the first `count` components of a fit; shape: () or (responses,)."""
+        coefficients = (fitted.B[count - 1] * fitted.Y_std).reshape(-1, *shape)
+        intercept = fitted.Y_mean.reshape(shape) - fitted.X_mean[0] @ coefficients
+        return cls(pipeline, coefficients, intercept, preprocessing, int(count), fitted, cv)
+
+    def with_components(self, count: int) -> "PLSModel":
+        """The model of the first `count` components, equal to a new fit. Raises InputError if there are fewer."""
+        check_count(count, self.fitted.A)
+        return PLSModel.of(self.fitted, count, self.pipeline, self.preprocessing, np.shape(self.intercept))
 
 
 def deal_folds(n: int, groups, seed: int, repeats: int = 1) -> np.ndarray:
@@ -183,7 +192,7 @@ def fit_pls(
         n_components = cv.chosen
     check_count(n_components, min(len(y) - 1, spectra.shape[1]), 'expected "cv" or')
     pipeline, fitted = fit_once(spectra, y, n_components, preprocessing)
-    return PLSModel(int(n_components), pipeline, fitted, y.shape[1:], preprocessing, cv)
+    return PLSModel.of(fitted, n_components, pipeline, preprocessing, y.shape[1:], cv)
 
 
 def check_count(count, limit: int, expected="expected") -> None:

@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "loss": ["PUBLISHED_WEIGHTS", "TERMS", "map_losses"],
         "network": ["ChemicalUNet", "Ensemble", "PixelNetwork"],
-        "predict": ["predict_map"],
+        "predict": ["predict_looks", "predict_map"],
         "train": ["TrainConfig", "TrainingImage", "build_network", "config_from", "train_fold", "train_folds"],
         "weights": ["load_published", "published_input"],
     },

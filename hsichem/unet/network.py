@@ -133,6 +133,7 @@ class ChemicalUNet(nn.Module):
             raise InputError(f"bands {bands}, width {width}, depth {depth}; expected at least {KERNEL_BANDS}, 1 and 1.")
         self.bands, self.depth, self.padding, self.bounded = bands, depth, padding, bounded
         self.trained_nm = None  # (first, last) wavelength of the training images, where it is known
+        self.by_looks = False  # trained on images with hidden pixels, so it has to be shown such
         unet = UNet(bands - KERNEL_BANDS + 1, width, depth, int(padding == "same"), align_corners)
         self.models = nn.ModuleList([Stem(), unet])
         initialise(self)
@@ -170,18 +171,26 @@ class ChemicalUNet(nn.Module):
         return 100 * torch.sigmoid(x) if self.bounded else x
 
 
+@torch.no_grad()
+def start_at(network, content: float) -> None:
+    """Let an untrained bounded network begin near this content, in %, everywhere: far from the ends of 0-100 %."""
+    last = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)][-1]
+    last.weight.mul_(0.1)
+    last.bias.fill_(float(torch.logit(torch.tensor(content / 100), eps=1e-3)))
+
+
 class PixelNetwork(nn.Module):
     """(B, bands, H, W) -> (B, 1, H/2, W/2): the U-Net's stem, then 1x1 convolutions.
 
     A map pixel depends on its own 2 x 2 image pixels and on nothing else, so what it knows stands in their spectra.
-    It is trained and predicts as ChemicalUNet does; the hidden layers have 4 * width channels.
+    It is trained, bounded and predicts as ChemicalUNet does; the hidden layers have 4 * width channels.
     """
 
-    depth, margin, trained_nm = 0, 0, None  # no pooling, no border, no published training
+    depth, margin, trained_nm, by_looks = 0, 0, None, False  # no pooling, no border, no published training
 
-    def __init__(self, bands: int, width: int):
+    def __init__(self, bands: int, width: int, bounded=False):
         super().__init__()
-        self.bands = bands
+        self.bands, self.bounded = bands, bounded
         layers = [Stem()]
         for inputs, outputs in ((bands - KERNEL_BANDS + 1, 4 * width), (4 * width, 4 * width)):
             layers += [nn.Conv2d(inputs, outputs, 1), nn.ReLU()]
@@ -193,7 +202,8 @@ class PixelNetwork(nn.Module):
         return side
 
     def forward(self, x):
-        return self.layers(x)
+        x = self.layers(x)
+        return 100 * torch.sigmoid(x) if self.bounded else x
 
 
 class Ensemble(nn.Module):
@@ -204,7 +214,7 @@ class Ensemble(nn.Module):
         self.members = nn.ModuleList(members)
         first = self.members[0]
         self.bands, self.depth, self.margin = first.bands, first.depth, first.margin
-        self.fitting_size, self.trained_nm = first.fitting_size, first.trained_nm
+        self.fitting_size, self.trained_nm, self.by_looks = first.fitting_size, first.trained_nm, first.by_looks
 
     def forward(self, x):
         return torch.stack([member(x) for member in self.members]).mean(dim=0)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from hsichem._base import InputError
-from hsichem.cubes import Cube
+from hsichem.cubes import Cube, hide_in_cube
 
 
 def mirrored(start: int, stop: int, size: int) -> np.ndarray:
@@ -48,9 +48,18 @@ def weights_channels_last(model) -> None:
             layer.to(memory_format=torch.channels_last)
 
 
-@torch.no_grad()
+def predict_looks(model, cube: Cube, tile: int | None = None, dtype=None) -> np.ndarray:
+    """(2, rows // 2, cols // 2): the map while one diagonal of each block of pixels is hidden, then the other.
+
+    What is hidden from one look can judge it (see hsichem.maps.held_out). Arguments as of `predict_map`.
+    """
+    return np.stack([_predict(model, hide_in_cube(cube, diagonal), tile, dtype) for diagonal in (0, 1)])
+
+
 def predict_map(model, cube: Cube, tile: int | None = None, dtype=None) -> np.ndarray:
     """Cube -> (rows // 2, cols // 2) float32 map of a ChemicalUNet or Ensemble, mirrored at the image's edges.
+
+    A network that was trained on images with hidden pixels is shown such: its map is the mean of two looks.
 
     tile: side of the tiles in map pixels, rounded up to a multiple of 2**depth; None predicts the image whole. Tiles
     without foreground are skipped and hold NaN. dtype: torch.bfloat16 for mixed precision, None for float32.
@@ -59,13 +68,20 @@ def predict_map(model, cube: Cube, tile: int | None = None, dtype=None) -> np.nd
     Warns when the cube's wavelengths are not those that the network was trained on, where they are known.
     Raises InputError when the cube has another number of bands than the network.
     """
+    if model.by_looks:
+        return predict_looks(model, cube, tile, dtype).mean(axis=0)
+    return _predict(model, cube, tile, dtype)
+
+
+@torch.no_grad()
+def _predict(model, cube: Cube, tile, dtype) -> np.ndarray:
     if cube.values.shape[2] != model.bands:
         raise InputError(f"cube {cube.name!r} has {cube.values.shape[2]} bands; the network takes {model.bands}.")
     if model.trained_nm and np.abs(cube.wavelengths[[0, -1]] - model.trained_nm).max() > 10:
         warnings.warn(
             f"cube {cube.name!r} covers {cube.wavelengths[0]:.0f}-{cube.wavelengths[-1]:.0f} nm; the network was "
             f"trained on {model.trained_nm[0]}-{model.trained_nm[1]} nm. Do not trust the map.",
-            stacklevel=2,
+            stacklevel=3,
         )
     model.eval()
     weights_channels_last(model)

@@ -1,8 +1,9 @@
 """Train the network on one mean reference value per image: one loop, five folds, nothing lost when killed.
 
-The schedule is the published one (Engstrøm et al. 2025, doi 10.1002/cem.70041): Adam, one image per step, random
-flips; after the burn-in, 10 epochs without a better validation MSE divide the learning rate by ten and restore the
-best weights and optimiser state, and 30 stop the training.
+Two schedules. "plateau" is the published one (Engstrøm et al. 2025, doi 10.1002/cem.70041): Adam, one image per step,
+random flips; after the burn-in, 10 epochs without a better validation MSE divide the learning rate by ten and restore
+the best weights and optimiser state, and 30 stop the training. "one-cycle" has its end in sight: the rate rises in the
+first tenth, falls to nothing, and the last weights count (Smith and Topin 2018, arXiv 1708.07120).
 """
 
 import copy
@@ -11,7 +12,7 @@ import hashlib
 import io
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,13 @@ from safetensors.torch import save
 from tqdm import tqdm
 
 from hsichem._base import InputError, locked, replacing
-from hsichem.cubes import Cube, whole_blocks
-from hsichem.unet.loss import PUBLISHED_WEIGHTS, TERMS, map_losses
-from hsichem.unet.network import ChemicalUNet, Ensemble, PixelNetwork
+from hsichem.cubes import Cube, diagonal_mean, hide_in_cube, whole_blocks
+from hsichem.unet.loss import HELD_OUT, PUBLISHED_WEIGHTS, TERMS, map_losses
+from hsichem.unet.network import ChemicalUNet, Ensemble, PixelNetwork, start_at
 from hsichem.unet.predict import network_input, windows
 from hsichem.unet.weights import load_state, read_weights
+
+RISE = 0.1  # of a one-cycle training, in which the learning rate rises
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,10 @@ class TrainConfig:
     burn_in: int = 30  # epochs before the schedule may act
     patience: int = 10  # epochs without a better validation MSE before the learning rate drops
     stop_after: int = 30  # ... and before training ends
-    learning_rate: float = 1e-3
+    schedule: str = "plateau"  # or "one-cycle", for which the three above mean nothing
+    batch: int = 1  # images a step
+    clip: float | None = None  # largest norm of a step's gradient
+    learning_rate: float = 1e-3  # "one-cycle": its peak
     lowest_rate: float = 1e-7
     precision: str = "float32"  # or "bfloat16": mixed precision, faster where the processor computes in it
     seed: int = 0
@@ -57,14 +63,19 @@ class TrainConfig:
 def config_from(run, pitch_mm: float | None = None) -> TrainConfig:
     """The settings of a notebook, as `hsichem.lab.read_settings` returns them, for images of this pixel pitch.
 
-    run.smoothness is the weight between neighbouring pixels of the map, as published. The corrected loss counts per mm:
-    its weight is that times the map's squared pitch, the same for every resolution. Without a pitch it stays per pixel.
+    What run does not set stays as published. run.smoothness is the weight between neighbouring pixels of the map, as
+    published. The corrected loss counts per mm: its weight is that times the map's squared pitch, the same for every
+    resolution. Without a pitch it stays per pixel. A bounded network needs no weight for values out of bounds, and one
+    that is trained on held-out pixels none for the size of its weights.
     """
-    names = ("width", "depth", "padding", "epochs", "burn_in", "seed", "variant", "precision")
-    own = {name: getattr(run, name) for name in names if hasattr(run, name)}  # some notebooks set only a few
+    own = {each.name: getattr(run, each.name) for each in fields(TrainConfig) if hasattr(run, each.name)}
     map_pitch = 2 * pitch_mm if pitch_mm and own.get("variant") == "corrected" else 1.0
     weights = PUBLISHED_WEIGHTS | {"smoothness": run.smoothness * map_pitch**2}
-    return TrainConfig(**own, weights=weights, pitch_mm=map_pitch)
+    if own.get("bounded"):
+        weights["out_of_bounds"] = 0.0
+    if held_out := getattr(run, "held_out", 0):
+        weights |= {"l2": 0.0, HELD_OUT: held_out}
+    return TrainConfig(**own | {"weights": weights, "pitch_mm": map_pitch})
 
 
 @dataclass(frozen=True)
@@ -74,15 +85,28 @@ class TrainingImage:
     x: torch.Tensor
     mask: torch.Tensor
     reference: torch.Tensor
+    readings: torch.Tensor | None = None
+    noise: torch.Tensor | None = None
 
     @classmethod
-    def from_cube(cls, model, cube: Cube, reference: float):
-        """Mirror a cube to a size the network can take; mirrored pixels stay out of the mask."""
+    def from_cube(cls, model, cube: Cube, reference: float, reading: np.ndarray | None = None):
+        """Mirror a cube to a size the network can take; mirrored pixels stay out of the mask.
+
+        reading: (rows, cols) map of an unbiased linear model, for the held-out term. Then x is (2, bands, H, W), the
+        image with each diagonal hidden, readings (2, 1, h, w) what is read in the hidden pixels, and noise (1,).
+        """
         mask = whole_blocks(cube.foreground)
         rows, cols = (next(windows(model, side, None))[2:] for side in mask.shape)
-        mask = np.pad(mask, [(0, model.fitting_size(side) - side) for side in mask.shape])
-        x = network_input(cube, rows, cols).contiguous()
-        return cls(x, torch.from_numpy(mask)[None, None], torch.tensor([reference], dtype=torch.float32))
+        pad = [(0, model.fitting_size(side) - side) for side in mask.shape]
+        seen = [cube] if reading is None else [hide_in_cube(cube, diagonal) for diagonal in (0, 1)]
+        x = torch.cat([network_input(each, rows, cols) for each in seen]).contiguous()
+        image = cls(x, torch.from_numpy(np.pad(mask, pad))[None, None], torch.tensor([reference], dtype=torch.float32))
+        if reading is None:
+            return image
+        hidden = [diagonal_mean(np.nan_to_num(reading), diagonal) for diagonal in (0, 1)]
+        noise = np.sqrt(np.mean((hidden[0] - hidden[1])[mask] ** 2) / 2)
+        readings = torch.from_numpy(np.stack([np.pad(each, pad) for each in hidden]))[:, None]
+        return replace(image, readings=readings.float(), noise=torch.tensor([noise], dtype=torch.float32))
 
 
 class DivergedError(RuntimeError):
@@ -113,18 +137,38 @@ def build_network(config: TrainConfig, bands: int, fold: int) -> ChemicalUNet | 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1000 * config.seed + fold)
         if config.network == "pixel":
-            return PixelNetwork(bands, config.width)
-        return ChemicalUNet(bands, config.width, config.depth, config.padding, config.align_corners, config.bounded)
+            network = PixelNetwork(bands, config.width, config.bounded)
+        else:
+            shape = config.width, config.depth, config.padding, config.align_corners, config.bounded
+            network = ChemicalUNet(bands, *shape)
+    network.by_looks = HELD_OUT in config.weights
+    return network
 
 
-def image_losses(model, image: TrainingImage, config: TrainConfig, flips=()) -> dict:
-    """The loss terms of one image, flipped along `flips` (2 rows, 3 columns), on the model's device."""
+def one_cycle(done: float) -> float:
+    """The learning rate over its peak when a part `done` (0-1) of the training is over: cosines up and down."""
+    part = done / RISE if done < RISE else (1 - done) / (1 - RISE)
+    return (1 - math.cos(math.pi * part)) / 2
+
+
+def image_losses(model, images: list[TrainingImage], config: TrainConfig, flips=(), look: int = 0) -> dict:
+    """The loss terms of images of one size, flipped along `flips` (2 rows, 3 columns), on the model's device.
+
+    look: which diagonal is hidden, of images that have readings.
+    """
     device = next(model.parameters()).device
+
+    def place(*tensors):
+        return torch.cat(tensors).flip(flips).to(device)
+
     with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-        prediction = model(image.x.flip(flips).to(device))
-    mask, reference = image.mask.flip(flips).to(device), image.reference.to(device)
-    options = config.weights, config.variant, model.parameters(), config.pitch_mm
-    return map_losses(prediction.float(), mask, reference, *options)
+        prediction = model(place(*(image.x[look : look + 1] for image in images))).float()
+    mask, reference = place(*(image.mask for image in images)), torch.cat([image.reference for image in images])
+    options = {"variant": config.variant, "parameters": model.parameters(), "pitch_mm": config.pitch_mm}
+    if HELD_OUT in config.weights:
+        options["reading"] = place(*(image.readings[look : look + 1] for image in images))
+        options["noise"] = torch.cat([image.noise for image in images]).to(device)
+    return map_losses(prediction, mask, reference.to(device), config.weights, **options)
 
 
 class FoldRun:
@@ -140,12 +184,12 @@ class FoldRun:
         """Train on some images, measure the MSE on others, do what the schedule says; return the row of the epoch."""
         epoch, rate = len(self.history) + 1, self.optimizer.param_groups[0]["lr"]
         terms = self._train(training, epoch)
-        self.model.eval()
-        with torch.no_grad():
-            mse = float(np.mean([image_losses(self.model, image, self.config)["mse"].item() for image in watched]))
-        if not math.isfinite(mse):
+        seen = self._watch(watched) if watched else {}
+        if not math.isfinite(mse := seen.get("validation_mse", 0)):
             raise DivergedError(f"fold {self.fold}, epoch {epoch}: the validation MSE is {mse}.")
-        self.history.append({"epoch": epoch, **terms, "validation_mse": mse, "learning_rate": rate})
+        self.history.append({"epoch": epoch, **terms, **seen, "learning_rate": rate})
+        if self.config.schedule == "one-cycle":
+            return self.history[-1]
         self.action = self.schedule.step(epoch, mse)
         if self.action == "better":
             self.best = copy.deepcopy(self._state())
@@ -156,21 +200,43 @@ class FoldRun:
         return self.history[-1]
 
     def _train(self, images, epoch):
-        """One step for each image, in random order and flipped at random; the mean of each loss term."""
+        """Steps over all images, in random order, flipped and hidden at random; the mean of each loss term."""
         rng = np.random.default_rng([self.config.seed, self.fold, epoch])  # no state: a resumed epoch draws the same
-        sums = dict.fromkeys((*TERMS, "total"), 0.0)
+        sums = dict.fromkeys((*TERMS, *self.config.weights, "total"), 0.0)
         self.model.train()
-        for i in rng.permutation(len(images)):
+        order = rng.permutation(len(images))
+        for start in range(0, len(order), self.config.batch):
+            step = order[start : start + self.config.batch]
+            if self.config.schedule == "one-cycle":
+                done = (epoch - 1 + start / len(order)) / self.config.epochs
+                for group in self.optimizer.param_groups:
+                    group["lr"] = self.config.learning_rate * one_cycle(done)
             flips = [axis for axis in (2, 3) if rng.random() < 0.5]
-            losses = image_losses(self.model, images[i], self.config, flips)
+            look = int(rng.integers(2)) if HELD_OUT in self.config.weights else 0
             self.optimizer.zero_grad()
-            losses["total"].backward()
+            sizes = {}
+            for i in step:
+                sizes.setdefault(images[i].x.shape, []).append(images[i])
+            for same in sizes.values():
+                losses = image_losses(self.model, same, self.config, flips, look)
+                (losses["total"] * (len(same) / len(step))).backward()
+                for name, value in losses.items():
+                    sums[name] += value.item() * len(same) / len(images)
+                    if not math.isfinite(sums[name]):
+                        raise DivergedError(f"fold {self.fold}, epoch {epoch}: the loss term {name!r} is {sums[name]}.")
+            if self.config.clip:
+                torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
             self.optimizer.step()
-            for name, value in losses.items():
-                sums[name] += value.item() / len(images)
-                if not math.isfinite(sums[name]):
-                    raise DivergedError(f"fold {self.fold}, epoch {epoch}: the loss term {name!r} is {sums[name]}.")
         return sums
+
+    def _watch(self, images):
+        """Terms of images that are not trained on, each over its weight, both looks averaged."""
+        self.model.eval()
+        names = [name for name in ("mse", HELD_OUT) if name in self.config.weights]
+        with torch.no_grad():
+            found = [image_losses(self.model, [im], self.config, look=k) for im in images for k in range(len(im.x))]
+        means = {name: float(np.mean([losses[name].item() for losses in found])) for name in names}
+        return {f"validation_{name}": mean / (self.config.weights[name] or 1) for name, mean in means.items()}
 
     def save(self, path) -> None:
         """Everything that `resume` needs."""
@@ -206,27 +272,33 @@ def train_fold(images, folds, fold: int, config: TrainConfig, folder, on_epoch=N
     images: a sequence of TrainingImage; folds: the fold of each. folder: gets fold<k>.csv (the terms by epoch, in the
     loss's units) and fold<k>.safetensors; while training, fold<k>.checkpoint.pt, from which a killed run goes on to
     the same weights. A finished fold is read back. on_epoch(history) is called with the rows so far.
+    The network of a number that is no image's fold is trained on all of them, for a "one-cycle"
+    alone: nothing is watched.
     Raises DivergedError when a term is NaN or infinite, InputError for a file there that cannot be read back.
     """
     finished, checkpoint = (Path(folder) / f"fold{fold}.{ending}" for ending in ("safetensors", "checkpoint.pt"))
     model = build_network(config, images[0].x.shape[1], fold)
     if finished.exists():
         return load_state(model, read_weights(finished), finished)
+    training = [image for image, k in zip(images, folds, strict=True) if k != fold]
+    if config.bounded:
+        start_at(model, float(torch.cat([image.reference for image in training]).mean()))
     run = FoldRun(model, config, fold)
     if checkpoint.exists():
         run.resume(checkpoint)
-    training = [image for image, k in zip(images, folds, strict=True) if k != fold]
     watched = [image for image, k in zip(images, folds, strict=True) if k == fold]
     bar = tqdm(total=config.epochs, initial=len(run.history), desc=f"fold {fold}", unit="epoch", mininterval=1)
     with bar:
         while run.action != "stop" and len(run.history) < config.epochs:
             row = run.run_epoch(training, watched)
             run.save(checkpoint)
-            bar.set_postfix({name.replace("_", " "): f"{row[name]:.3g}" for name in (*TERMS, "validation_mse")})
+            shown = [name for name in row if "mse" in name or HELD_OUT in name or (row[name] and name in TERMS)]
+            bar.set_postfix({name.replace("_", " "): f"{row[name]:.3g}" for name in shown})
             bar.update()
             if on_epoch:
                 on_epoch(run.history)
-    model.load_state_dict(run.best["model"])
+    if run.best:  # "one-cycle" ends with the weights that count
+        model.load_state_dict(run.best["model"])
     model.to("cpu").eval()
     with replacing(Path(folder) / f"fold{fold}.csv") as part, open(part, "w", newline="") as file:
         writer = csv.DictWriter(file, run.history[0])
@@ -238,22 +310,36 @@ def train_fold(images, folds, fold: int, config: TrainConfig, folder, on_epoch=N
     return model
 
 
-def train_folds(cubes, references, folds, config: TrainConfig, folder, on_epoch=None, only=None):
-    """One network per fold, or that of the fold `only`: (Ensemble, {fold: its history}); see train_fold.
+def train_folds(cubes, references, folds, config: TrainConfig, folder, on_epoch=None, only=None, readings=None):
+    """One network per fold, or for those in `only`: (Ensemble, {fold: its history}); see train_fold.
 
     cubes: the images to train on; references: their mean values, % w/w; folds: the fold of each.
     folder: gets a subfolder for these settings and data, so that runs with others never mix.
+    readings: for the held-out term, {fold: a map (rows, cols) of each image by a linear model fitted without the fold}.
     """
     data = [
         f"{cube.name} {cube.values.shape} {value} {fold}"
         for cube, value, fold in zip(cubes, references, folds, strict=True)
     ]
-    model = build_network(config, cubes[0].values.shape[2], 1)
-    images = [TrainingImage.from_cube(model, cube, value) for cube, value in zip(cubes, references, strict=True)]
-    own = Path(folder) / config.fingerprint(*data)
-    chosen = sorted(set(folds)) if only is None else [only]
+    if (HELD_OUT in config.weights) != bool(readings):
+        raise InputError(f"weights for {', '.join(config.weights)}; {HELD_OUT} needs readings, and only it.")
+    chosen = sorted(set(folds)) if only is None else list(only)
+    readings = readings or {fold: [None] * len(cubes) for fold in chosen}
+    data += [
+        hashlib.sha256(np.nan_to_num(m).tobytes()).hexdigest() for f in chosen for m in readings[f] if m is not None
+    ]
+    model, own = build_network(config, cubes[0].values.shape[2], 1), Path(folder) / config.fingerprint(*data)
+
+    def train(fold):
+        rows = zip(cubes, references, readings[fold], strict=True)
+        images = [TrainingImage.from_cube(model, *row) for row in rows]
+        if HELD_OUT in config.weights:  # one noise for all: a quiet image is not worth more
+            noise = torch.stack([image.noise for image in images]).square().mean(dim=0).sqrt()
+            images = [replace(image, noise=noise) for image in images]
+        return train_fold(images, folds, fold, config, own, on_epoch)
+
     with locked(own / "folds"):  # a second process waits, then reads what the first has trained
-        members = [train_fold(images, folds, fold, config, own, on_epoch) for fold in chosen]
+        members = [train(fold) for fold in tqdm(chosen, desc="networks", unit="network")]
     return Ensemble(members), {fold: read_history(own, fold) for fold in chosen}
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import savgol_filter
 
 from hsichem import Cube, InputError
-from hsichem.cubes.preprocess import absorbance, autoscale, crop_and_bin, make_pipeline, smooth
+from hsichem.cubes.preprocess import absorbance, crop_and_bin, make_pipeline, scale_by_noise, smooth
 
 
 def test_the_published_crop_and_bin_leaves_62_bands():
@@ -59,14 +59,20 @@ def test_smoothing_divides_white_noise_as_it_should():
     assert smoothed.std() == pytest.approx(1 / (2 * np.sqrt(np.pi) * 2), rel=0.1)
 
 
-def test_autoscaling_uses_the_calibration_images_alone():
-    rng = np.random.default_rng(5)
-    cubes = {name: Cube(rng.uniform(size=(3, 4, 5)), np.arange(5.0) + 1) for name in "abc"}
-    scaled = autoscale(cubes, ["a", "b"])
-    means = np.array([scaled[name].mean_spectrum() for name in "ab"])
-    np.testing.assert_allclose(means.mean(axis=0), 0, atol=1e-5)
-    np.testing.assert_allclose(means.std(axis=0), 1, rtol=1e-5)
-    again = autoscale(cubes | {"c": Cube(9 + rng.uniform(size=(3, 4, 5)), np.arange(5.0) + 1)}, ["a", "b"])
+def test_scaling_by_noise_makes_quiet_bands_loud_and_knows_the_calibration_images_alone():
+    rng, nm, mask = np.random.default_rng(5), np.arange(3.0) + 1, np.ones((40, 50), bool)
+    mask[:5] = False
+    noise = np.array([0.001, 0.01, 0.1])
+    cubes = {name: Cube(0.5 + noise * rng.normal(size=(40, 50, 3)), nm, mask) for name in "abc"}
+    scaled = scale_by_noise(cubes, ["a", "b"])
+    pixels = np.concatenate([scaled[name].values[mask] for name in "ab"])
+    np.testing.assert_allclose(pixels.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(pixels.std(axis=0), 1, rtol=0.05)  # of noise alone, every band is as loud
+    assert (scaled["a"].values[~mask] == 0).all()
+    again = scale_by_noise(cubes | {"c": Cube(9 + rng.uniform(size=(40, 50, 3)), nm, mask)}, ["a", "b"])
     np.testing.assert_array_equal(again["a"].values, scaled["a"].values)
-    with pytest.raises(InputError, match="5 bands are the same"):
-        autoscale(cubes, ["a", "a"])
+    signal = {"a": Cube(cubes["a"].values + np.linspace(0, 1, 40)[:, None, None] * [0, 1, 0], nm, mask)}
+    loud = scale_by_noise(signal, ["a"])["a"].values[mask]
+    assert loud[:, 1].std() > 20 * loud[:, 2].std()  # a signal counts by how far it stands out of the noise
+    with pytest.raises(InputError, match="3 bands have no noise"):
+        scale_by_noise({"a": Cube(np.ones((4, 5, 3)), nm)}, ["a"])

@@ -9,6 +9,7 @@ METRICS = {
             "mean": {"rmsep": 1.234, "rmsep_interval": [0.9, 1.6], "bias": -0.05},
             "map": {"pixel_rmse": 151.6, "pixel_rmse_interval": [140.2, 163.0], "correlation": 0.31, "slope": 0.9,
                     "sd_ratio": 7.5, "edge_width": 1.875, "outside_share": 0.4321, "low": -1012.3, "high": 1488.2},
+            "held_out": {"held_out": 140.0, "held_out_interval": [130.0, 150.0], "noise": 60.0},
             "variogram": {"nugget": 90.0, "partial_sill": 2.0, "range": 8.0, "correlated_share": 0.0253},
         },
         "U-Net": {"mean": {"rmsep": 2.5}, "map": {"correlation": None}, "variogram": {"correlated_share": 0.9991}},
@@ -18,10 +19,9 @@ METRICS = {
                              "rmsep_difference": 1.27, "rmsep_difference_interval": [0.6, 1.94],
                              "pixel_rmse_ratio": 0.21, "pixel_rmse_ratio_interval": [0.18, 0.25]}},
     "unet_against": {"PLS": {"pixel_rmse_ratio": 0.21, "pixel_rmse_ratio_interval": [0.18, 0.25]}},
-    "without_truth": {"null: ramp": {"rmsep": 0.0, "correlated_share": 1.0, "noise": 0.0, "errs_at_least": 3.25,
-                                     "with_pls": -0.04, "pixel_rmse": 21.0}},
-    "smoothness": {"weight 20": {"correlated_share": 1.0, "slope": 0.08, "sd_ratio": 0.1, "pixel_rmse": 33.3,
-                                 "rmsep": 2.0}},
+    "verdict": {"without_truth": "PLS", "with_truth": "U-Net", "expected_error": {"U-Net": 9.5, "PLS": 7.125}},
+    "ladder": {"bound": {"mean": {"rmsep": 3.5}, "map": {"slope": 0.2}, "held_out": {"held_out": 30.0}}},
+    "smoothness": {"weight 20": {"correlated_share": 1.0, "slope": 0.08, "sd_ratio": 0.1, "pixel_rmse": 33.3}},
     "shortcuts": {"U-Net, mask alone": {"rmsep": 9.0, "correlation": None, "moved": 8.5},
                   "PLS, as it is": {"rmsep": 1.23, "correlation": 0.97, "moved": 0.0}},
     "conformal": {"PLS": {"promised_share": 0.9, "held_share": 0.95, "held_share_interval": [0.75, 1.0],
@@ -40,5 +40,6 @@ def without_truth():
         method["map"] = {key: method["map"].get(key) for key in ("outside_share", "low", "high")}
     metrics["nulls"] = {"ramp": {"correlated_share": 1.0, "outside_share": 0.0}}
     metrics["difference"]["U-Net"] = {"rmsep_ratio": 2.026, "rmsep_difference": 1.27}
+    del metrics["verdict"]["with_truth"]
     del metrics["smoothness"]["weight 20"]["slope"], metrics["smoothness"]["weight 20"]["pixel_rmse"]
     return metrics

@@ -105,7 +105,7 @@ def test_head_to_head_holds_methods_and_nulls_with_the_share_beside_the_correlat
     assert list(rows) == ["PLS", "U-Net", "null: ramp"]
     assert rows["PLS"]["RMSEP"] == "1.23 0.90 to 1.60" and rows["PLS"]["pixel RMSE"] == "152 140 to 163"
     assert rows["U-Net"]["to PLS"] == "2.03 1.40 to 2.90" and rows["PLS"]["to PLS"] == "-"
-    assert rows["U-Net"]["minus PLS"] == "1.27 0.60 to 1.94" and rows["U-Net"]["pixels to PLS"] == "0.21 0.18 to 0.25"
+    assert rows["U-Net"]["minus PLS"] == "1.27 0.60 to 1.94" and rows["U-Net"]["to opponent"] == "0.21 0.18 to 0.25"
     assert rows["PLS"]["edge"] == "1.88" and rows["U-Net"]["edge"] == "-"
     assert ("small", {}) in page.tags
     assert rows["PLS"]["lowest"] == "-1012" and rows["PLS"]["outside"] == "43.21 %"
@@ -119,16 +119,22 @@ def test_head_to_head_holds_methods_and_nulls_with_the_share_beside_the_correlat
 @pytest.mark.parametrize(
     "row",
     [
-        ["weight 20", "100.00 %", "0.08", "0.10", "33.30", "2.00"],
+        ["weight 20", "100.00 %", "0.08", "0.10", "33.30"],
         ["U-Net, mask alone", "9.00", "-", "8.50"],
         ["PLS", "90.00 %", "95.00 % 75.00 to 100.00 %", "7.00", "20"],
         ["U-Net", "6.20", "0.25"],
         ["PLS", "0.21 0.18 to 0.25"],
-        ["null: ramp", "0.00", "100.00 %", "0.00", "3.25", "-0.04", "21.00"],
+        ["bound", "3.50", "30.00", "0.20"],
     ],
 )
 def test_the_small_tables_have_their_numbers(page, row):
     assert [row in table for table in page.tables].count(True) == 1
+
+
+def test_the_page_opens_with_a_verdict_on_two_numbers(page):
+    said = " ".join(page.text.split())
+    assert "Without a truth: PLS. Two numbers decide" in said and "is 7.12 % w/w; of the others, U-Net 9.50." in said
+    assert "With the truth: U-Net" in said and "The choice without it was wrong." in said
 
 
 def test_what_needs_a_truth_is_left_out_where_there_is_none(results):
@@ -137,17 +143,30 @@ def test_what_needs_a_truth_is_left_out_where_there_is_none(results):
     (results / "01_part.ipynb").write_text(executed(["# Figure: Errors. Of pixels.\n", "show()"], [said], {}))
     page = Page(write_report(results).read_text("utf-8"))
     header, *rows = table_with(page, "to PLS")
-    assert header == ["map", "RMSEP", "to PLS", "minus PLS", "share", "outside", "lowest", "highest", "bias"]
+    assert header == [
+        "map",
+        "RMSEP",
+        "to PLS",
+        "minus PLS",
+        "held-out",
+        "share",
+        "outside",
+        "lowest",
+        "highest",
+        "bias",
+    ]
     assert {len(row) for row in rows} == {1, len(header)}  # headings and rows
     sweep = next(table for table in page.tables if table[1][0] == "weight 20")
-    assert sweep == [["", "share", "SD ratio", "RMSEP"], ["weight 20", "100.00 %", "0.10", "2.00"]]
+    assert sweep == [["", "share", "SD ratio"], ["weight 20", "100.00 %", "0.10"]]
     for gone in (
-        "The U-Net against each PLS map",
+        "The U-Net against each linear map",
+        "With the truth",
         "spread tell its error",
         "The other columns compare",
         "the truth and",
     ):
         assert gone not in page.text
+    assert "Nobody knows the truth of these pixels" in page.text.replace("\n", " ")
     assert "no truth maps" in page.text and "Errors: missing. Only on phantom-belly." in page.text
 
 
@@ -172,8 +191,9 @@ def test_what_is_missing_is_said(results, page):
     (results / "maps.png").unlink()
     (results / "01_part.ipynb").write_text(executed(["show()"], [], {}))
     text = Page(write_report(results).read_text("utf-8")).text
-    for what in ("Settings", "Methods", "Null maps", "Variograms", "Claims", "Licence and citation", "The command",
-                 "Maps on one scale", "Smoothness sweep", "Shortcuts", "Intervals for the mean"):  # fmt: skip
+    for what in ("Verdict", "Settings", "Methods", "Null maps", "Variograms", "Claims", "Licence and citation",
+                 "The command", "Maps on one scale", "Smoothness sweep", "Shortcuts",
+                 "Intervals for the mean"):  # fmt: skip
         assert f"{what}: missing." in text
     assert "Figure without a caption: missing. Its cell drew no figure." in text
 

@@ -1,9 +1,12 @@
 """The guard: parameters as papermill leaves them in a notebook's namespace."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from hsichem import InputError
 from hsichem.lab.settings import PRESETS, RULES, read_settings
+from hsichem.unet import TrainConfig, config_from
 
 NAMES = ("dataset", "preset", "results_dir", "seed", "max_components", "epochs")
 DEFAULTS = {"dataset": "phantom-belly", "preset": "lesson", "results_dir": None, "seed": 0}
@@ -65,3 +68,8 @@ def test_presets_decide_the_same_things():
     for preset in PRESETS.values():
         for name in set(preset) & set(RULES):
             assert RULES[name][0](preset[name])
+
+
+def test_the_paper_preset_is_the_published_recipe_and_nothing_else():
+    run = SimpleNamespace(**PRESETS["paper"], seed=0, variant="published", precision="float32")
+    assert config_from(run, pitch_mm=0.3) == TrainConfig() and not PRESETS["paper"]["scale"]

@@ -120,7 +120,7 @@ def test_claims_show_their_numbers():
     table = claims_table(METRICS)
     assert table[BETTER]["here"] == "RMSEP 1.80 against 2.00: ratio 0.90, interval 0.85 to 0.96"
     assert table[FAR]["here"] == "-700.0 to 900.0 %, 40.00 % of pixels outside"
-    expected = "pixel RMSE 8.0; smallest of 4 PLS maps: PLS smoothed 9.0, ratio 0.89, interval 0.81 to 0.97"
+    expected = "pixel RMSE 8.0; smallest of 4 linear maps: PLS smoothed 9.0, ratio 0.89, interval 0.81 to 0.97"
     assert table[TRUTH]["here"] == expected
     assert table[TRUTH]["why"] == "the paired interval is below 1 against each of them"
     wide = with_changes(("unet_against/PLS binned/pixel_rmse_ratio_interval", [0.6, 1.2]))

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from hsichem import InputError, datasets
-from hsichem.pls.choose import CANDIDATES, choose_pls
+from hsichem import Cube, InputError, datasets
+from hsichem.pls.choose import CANDIDATES, choose_pls, linear_models
 from hsichem.pls.model import cross_validate, deal_folds, fit_pls
+from hsichem.pls.penalised import fit_penalised
 
 
 @pytest.fixture
@@ -60,6 +61,24 @@ def test_the_table_says_why(scattered):
 def test_every_candidate_can_be_fitted(scattered):
     choice = choose_pls(*scattered, max_components=2, repeats=1)
     assert set(choice.curves) == set(CANDIDATES)
+
+
+def test_the_linear_models_for_a_map_are_those_that_a_fit_gives(scattered):
+    spectra, y = scattered
+    rng = np.random.default_rng(2)
+    cubes = [Cube(spectrum + rng.normal(0, 0.01, (8, 8, 30)), np.arange(30.0)) for spectrum in spectra]
+    choice = choose_pls(spectra, y, candidates=(None, "absorbance+snv"), max_components=4, repeats=1)
+    reader = fit_penalised(spectra, y, cubes)
+    models = linear_models(choice, reader, spectra, y)
+    counts = [f"PLS {count}, {name}" for name in ("absorbance+snv", "reflectance") for count in (1, 2, 3, 4)]
+    prices = ("0.001", "0.00316", "0.01", "0.03162", "0.1")
+    assert list(models) == [*counts, *(f"penalised {price}" for price in prices)]
+    rmsecv, model = models["PLS 3, reflectance"]
+    again = fit_pls(spectra, y, n_components=3)
+    assert rmsecv == choice.curves[None].rmsecv[2]
+    np.testing.assert_allclose(model.predict(spectra), again.predict(spectra), rtol=1e-8)
+    rmsecv, model = models["penalised 0.01"]
+    assert rmsecv == reader.rmsecv[0.01] and model.penalty == 0.01
 
 
 def test_spectra_and_reference_values_must_match(scattered):

@@ -120,3 +120,20 @@ def test_bad_input_is_named(maps, change, message):
     arguments = {"prediction": p, "mask": m, "reference": y, "weights": ONES}
     with pytest.raises(InputError, match=message):
         map_losses(**(arguments | change))
+
+
+def test_the_held_out_term_is_the_distance_from_a_reading_over_its_noise(maps):
+    p, m, y = maps
+    reading, noise = p + torch.randn(p.shape, generator=torch.Generator().manual_seed(1)), torch.tensor([1.0, 2.0, 4.0])
+    four = map_losses(p, m, y, PUBLISHED_WEIGHTS)
+    five = map_losses(p, m, y, PUBLISHED_WEIGHTS | {"held_out": 7.0}, reading=reading, noise=noise)
+    inside = [((p - reading)[b][m[b]] ** 2).double().mean() / noise[b] ** 2 for b in range(3)]
+    assert five["held_out"].item() == pytest.approx(7 * np.mean(inside), rel=1e-5)
+    assert set(four) == {*TERMS, "total"} and all(four[name] == five[name] for name in TERMS)
+    assert five["total"].item() == pytest.approx((four["total"] + five["held_out"]).item(), rel=1e-6)
+
+
+def test_a_held_out_weight_needs_a_reading(maps):
+    p, m, y = maps
+    with pytest.raises(InputError, match=r"a weight for held_out and a reading of None; expected \(3, 1, 7, 6\)"):
+        map_losses(p, m, y, ONES | {"held_out": 1.0})

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hsichem import Cube
-from hsichem.unet.network import PixelNetwork
+from hsichem.unet.network import ChemicalUNet, PixelNetwork, start_at
 from hsichem.unet.predict import predict_map
 from hsichem.unet.train import TrainConfig, train_folds
 
@@ -30,6 +30,17 @@ def test_a_map_pixel_sees_its_own_four_image_pixels():
     y[0, 0, 2, 5].backward()
     rows, cols = np.nonzero(x.grad[0].abs().sum(dim=0).numpy())
     assert set(rows) == {4, 5} and set(cols) == {10, 11}
+
+
+def test_it_is_bounded_and_begins_as_the_unet_does():
+    torch.manual_seed(0)
+    free, bounded = PixelNetwork(9, 4), PixelNetwork(9, 4, bounded=True)
+    bounded.load_state_dict(free.state_dict())
+    x = torch.randn(1, 9, 12, 16)
+    torch.testing.assert_close(bounded(x), 100 / (1 + torch.exp(-free(x))))
+    for network in (bounded, ChemicalUNet(9, 2, 1, "same", bounded=True)):
+        start_at(network, 30.0)
+        assert (network(x) - 30).abs().max() < 15 and network(x).std() > 0
 
 
 def test_the_common_loop_trains_it_and_it_finds_the_pixels(cubes, tmp_path):

@@ -17,12 +17,14 @@ from hsichem import Cube, InputError
 from hsichem.unet.predict import predict_map
 from hsichem.unet.train import (
     DivergedError,
+    FoldRun,
     Schedule,
     TrainConfig,
     TrainingImage,
     build_network,
     config_from,
     image_losses,
+    one_cycle,
     read_history,
     train_fold,
     train_folds,
@@ -226,7 +228,7 @@ def test_corrected_smoothness_costs_the_same_at_half_the_pitch():
         image = TrainingImage(prediction, torch.ones_like(prediction, dtype=torch.bool), torch.tensor([1.0]))
         model = torch.nn.Conv2d(1, 1, 1, bias=False)
         torch.nn.init.ones_(model.weight)
-        costs[pitch] = float(image_losses(model, image, config)["smoothness"].detach())
+        costs[pitch] = float(image_losses(model, [image], config)["smoothness"].detach())
     assert costs[2.0] == pytest.approx(costs[1.0])
     assert costs[1.0] == pytest.approx(3.2 * 5.0**2)
     assert config_from(SimpleNamespace(**vars(run), smoothness=0.2)).pitch_mm == 1.0  # no pitch: per pixel
@@ -249,11 +251,121 @@ def test_folds_share_a_folder_and_other_settings_do_not(tmp_path):
     config = TrainConfig(**(TINY.__dict__ | {"epochs": 1}))
     ensemble, histories = train_folds(cubes, [1.0] * 6, FOLDS, config, tmp_path)
     assert [len(histories[k]["mse"]) for k in (1, 2, 3)] == [1, 1, 1]
-    train_folds(cubes, [1.0] * 6, FOLDS, config, tmp_path, only=2)
+    train_folds(cubes, [1.0] * 6, FOLDS, config, tmp_path, only=[2])
     assert len(ensemble.members) == 3
     mean = np.mean([predict_map(member, cubes[0]) for member in ensemble.members], axis=0)
     np.testing.assert_allclose(predict_map(ensemble, cubes[0]), mean, rtol=1e-5)
     (only,) = tmp_path.iterdir()
     assert {p.name for p in only.glob("*.safetensors")} == {f"fold{k}.safetensors" for k in (1, 2, 3)}
-    train_folds(cubes, [2.0] * 6, FOLDS, config, tmp_path, only=2)
+    train_folds(cubes, [2.0] * 6, FOLDS, config, tmp_path, only=[2])
     assert len(list(tmp_path.iterdir())) == 2
+
+
+# ---- held-out pixels, and the schedule whose end is in sight
+
+LOOKS = dataclasses.replace(
+    TINY, schedule="one-cycle", batch=2, clip=1.0, bounded=True, weights=TINY.weights | {"held_out": 10.0}
+)
+
+
+def noisy_scene(n=6, side=24, noise=6.0):
+    """(cubes, references, readings by fold): squares of two contents; a reading of each pixel is right but noisy."""
+    rng, cubes, means, readings = np.random.default_rng(0), [], [], []
+    for k in range(n):
+        truth = np.where(rng.random((side // 6, side // 6)) < 0.5, 20.0, 70.0).repeat(6, 0).repeat(6, 1)
+        spectra = truth[:, :, None] / 100 * np.linspace(0, 1, 8) + rng.normal(0, 0.1, (side, side, 8))
+        cubes.append(Cube(spectra, np.arange(8.0), name=f"c{k}"))
+        means.append(float(truth.mean()))
+        readings.append((truth + rng.normal(0, noise, truth.shape)).astype(np.float32))
+    return cubes, means, {fold: readings for fold in (0, 1, 2, 3)}
+
+
+def test_the_rate_of_one_cycle_rises_and_falls():
+    rates = np.array([one_cycle(done) for done in np.linspace(0, 1, 101)])
+    assert rates[0] == 0 and rates[10] == pytest.approx(1) and rates[-1] == pytest.approx(0, abs=1e-12)
+    assert (np.diff(rates[:11]) > 0).all() and (np.diff(rates[10:]) < 0).all()
+
+
+def test_images_with_readings_hide_one_diagonal_each_and_show_what_is_read_there():
+    cubes, means, readings = noisy_scene(1)
+    image = TrainingImage.from_cube(build_network(LOOKS, 8, 1), cubes[0], means[0], readings[1][0])
+    assert image.x.shape == (2, 8, 24, 24) and image.readings.shape == (2, 1, 12, 12)
+    assert (image.x[0, :, 0, 0] == image.x[0, :, 0, 1]).all() and (image.x[1, :, 0, 1] == image.x[1, :, 0, 0]).all()
+    blocks = readings[1][0].reshape(12, 2, 12, 2)
+    assert image.readings[0, 0].numpy() == pytest.approx((blocks[:, 0, :, 0] + blocks[:, 1, :, 1]) / 2, rel=1e-5)
+    assert image.noise.item() == pytest.approx(6 / 2**0.5, rel=0.1)
+
+
+def test_held_out_pixels_make_a_map_near_the_truth(tmp_path):
+    cubes, means, readings = noisy_scene()
+    errors = {}
+    for name, weights in {"means": TINY.weights, "held out": LOOKS.weights | {"held_out": 100.0}}.items():
+        config = dataclasses.replace(LOOKS, width=8, epochs=60, learning_rate=1e-2, weights=weights)
+        given = readings if "held_out" in weights else None
+        ensemble, histories = train_folds(cubes, means, FOLDS, config, tmp_path, only=[1], readings=given)
+        maps = [predict_map(ensemble, cube) for cube in cubes[:2]]  # fold 1: held out
+        truths = [(cube.values[:, :, -1] > 0.45).astype(float) * 50 + 20 for cube in cubes[:2]]
+        truths = [np.where(t.reshape(12, 2, 12, 2).mean((1, 3)) > 45, 70, 20) for t in truths]
+        errors[name] = np.sqrt(np.mean([(m - t) ** 2 for m, t in zip(maps, truths, strict=True)]))
+        assert ensemble.by_looks == ("held_out" in weights)
+    assert histories[1]["validation_held_out"][-1] < 0.5 * histories[1]["validation_held_out"][0]
+    assert errors["held out"] < 0.7 * errors["means"], errors
+
+
+def test_a_step_of_two_images_has_the_mean_of_their_gradients_whatever_their_sizes():
+    model = build_network(LOOKS, 8, 1)
+    large, small = (noisy_scene(1, side)[:2] for side in (24, 12))
+    readings = [noisy_scene(1, side)[2][1][0] for side in (24, 12)]
+    images = [
+        TrainingImage.from_cube(model, cubes[0], means[0], reading)
+        for (cubes, means), reading in zip((large, small), readings, strict=True)
+    ]
+    whole = FoldRun(model, dataclasses.replace(LOOKS, clip=None, schedule="plateau", learning_rate=0.0), 1)
+    whole._train(images, 1)
+    together = [parameter.grad.clone() for parameter in model.parameters()]
+    rng = np.random.default_rng([LOOKS.seed, 1, 1])
+    rng.permutation(2)
+    flips, look = [axis for axis in (2, 3) if rng.random() < 0.5], int(rng.integers(2))
+    model.zero_grad()
+    for image in images:
+        (image_losses(model, [image], LOOKS, flips, look)["total"] / 2).backward()
+    for one, parameter in zip(together, model.parameters(), strict=True):
+        torch.testing.assert_close(one, parameter.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_a_one_cycle_training_resumes_to_the_same_weights(tmp_path):
+    cubes, means, readings = noisy_scene(4)
+    images = [
+        TrainingImage.from_cube(build_network(LOOKS, 8, 1), *row) for row in zip(cubes, means, readings[1], strict=True)
+    ]
+
+    def stop(history):
+        if len(history) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_fold(images, [1, 1, 2, 2], 1, LOOKS, tmp_path / "stopped", stop)
+    train_fold(images, [1, 1, 2, 2], 1, LOOKS, tmp_path / "stopped")
+    train_fold(images, [1, 1, 2, 2], 1, LOOKS, tmp_path / "whole")
+    for name in ("fold1.csv", "fold1.safetensors"):
+        assert (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_fold_0_is_trained_on_all_images(tmp_path):
+    cubes, means, readings = noisy_scene(4)
+    _, histories = train_folds(cubes, means, [1, 1, 2, 2], LOOKS, tmp_path, only=[0], readings=readings)
+    assert len(histories[0]["mse"]) == LOOKS.epochs and "validation_mse" not in histories[0]
+
+
+def test_readings_and_their_weight_belong_together(tmp_path):
+    cubes, means, readings = noisy_scene(4)
+    for config, given in ((TINY, readings), (LOOKS, None)):
+        with pytest.raises(InputError, match="held_out needs readings, and only it"):
+            train_folds(cubes, means, [1, 1, 2, 2], config, tmp_path, readings=given)
+
+
+def test_the_pixel_network_learns_from_held_out_pixels_too(tmp_path):
+    cubes, means, readings = noisy_scene(4)
+    config = dataclasses.replace(LOOKS, network="pixel", width=4)
+    ensemble, _ = train_folds(cubes, means, [1, 1, 2, 2], config, tmp_path, only=[1], readings=readings)
+    assert ensemble.by_looks and np.isfinite(predict_map(ensemble, cubes[0])).all()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from hsichem.cubes import block_mean
 from hsichem.lab import explore
 from hsichem.lab.explorer.sources import RunSource
 from hsichem.lab.results import Results
@@ -40,6 +41,17 @@ def test_a_run_shows_what_is_there(run):
     assert_array_equal(pls, source.models[2].predict_map(cube))
     assert e.canvas.layers[4]["note"] == "1.5 pixels" and e.canvas.layers[5]["scale"] is not None
     assert e.canvas.layers[7]["note"] == "weight 0" and e.canvas.grid["pitch"] == cube.pitch_mm
+
+
+def test_a_saved_pls_map_of_either_grid_is_no_second_map(run, tmp_path):
+    _, source, name = run
+    fitted = source.scene(name, source.start).layers["PLS"].values
+    for values in (fitted, block_mean(fitted)):
+        results = Results(tmp_path)
+        results.save("settings", {"dataset": "phantom-belly", "preset": "lesson", "seed": 0})
+        results.save("02_pls_maps", {"components": 3})
+        results.save_map("PLS", name, values)
+        assert "PLS as saved" not in RunSource(results).scene(name, source.start).layers
 
 
 def test_sliders_of_a_run(run):
