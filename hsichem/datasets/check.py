@@ -14,7 +14,7 @@ from hsichem.cubes import Cube, saturated
 from hsichem.datasets.own import check_way, choose_response, state_splits
 from hsichem.datasets.samples import find_images, image_problems, read_masked
 from hsichem.datasets.table import Table, one_test_group, read_table
-from hsichem.loaders import find_frames, read_counts
+from hsichem.loaders import exposure_times, find_frames, read_counts
 
 FEWEST = 2  # samples in the test set and in each fold: one says nothing about a spread
 SATURATED = 0.01  # of the sample's pixels; single glints are usual
@@ -134,7 +134,8 @@ def _check_image(folder: Path, name: str, path: Path, mask, findings: Findings) 
         return cube.wavelengths, None
     (white, header), (dark, _) = frames["white"], frames["dark"]
     level = white.mean(axis=(0, 1), dtype=float) - dark.mean(axis=(0, 1), dtype=float)
-    return cube.wavelengths, level / (to_float(header.get("tint", "1")) or 1.0)
+    time = next(iter(exposure_times(header, find_frames(path, ".hdr")["white"]).values()), "1")
+    return cube.wavelengths, level / (to_float(time) or 1.0)
 
 
 def _frames(path: Path) -> dict:

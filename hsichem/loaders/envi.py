@@ -14,6 +14,7 @@ from hsichem._base import InputError, replacing
 from hsichem.cubes import Cube
 from hsichem.loaders import white_dark
 from hsichem.loaders.envi_header import DTYPES, good_bands, number, per_band, read_header
+from hsichem.loaders.exposure import exposure_factor
 from hsichem.loaders.scaling import to_cube
 
 SPY_FILES = {"bsq": spy_envi.BsqFile, "bil": spy_envi.BilFile, "bip": spy_envi.BipFile}
@@ -75,7 +76,7 @@ def read_capture(path) -> Cube:
     Specim writes them, or `whiteReference.hdr` and `darkReference.hdr`, as Headwall does; or one scene's header there.
     Without a dark reference, the scene's own dark lines serve (see read_counts), and likewise the white reference's.
     The references' lines are averaged. A white reference at another integration time is scaled by the times, with a
-    warning; a reference whose header has no wavelengths has those of the scene.
+    warning (see loaders.exposure); a reference whose header has no wavelengths has those of the scene.
     Raises InputError for a missing reference, one of another size, or white that is not above dark.
     """
     paths = white_dark.find_frames(path, ".hdr")
@@ -83,7 +84,7 @@ def read_capture(path) -> Cube:
     frames, headers = {"scene": scene}, {"scene": header}
     for kind in paths.keys() - {"scene"}:
         frames[kind], headers[kind] = _read(paths[kind], header, "dark" in kind)
-    return white_dark.calibrate(frames, paths, white_dark.exposure_factor(headers, paths))
+    return white_dark.calibrate(frames, paths, exposure_factor(headers, paths))
 
 
 def write_cube(header_path, values, wavelengths, metadata=None) -> None:

@@ -60,7 +60,7 @@ def parse(path) -> dict[str, str | list[str]]:
 
     The text may be UTF-8, with or without a byte order mark, or Latin-1. Warns of a line that is no `key = value`.
     """
-    text = "\n".join(line for line in _text(path).split("\n") if not line.lstrip().startswith(";"))
+    text = "\n".join(line for line in header_text(path).split("\n") if not line.lstrip().startswith(";"))
     lines = iter(re.sub(r"=[ \t]*\n[ \t]*{", "= {", text).split("\n"))  # the { may stand on the next line
     if next(lines).strip() != "ENVI":
         raise InputError(f"{path}: not an ENVI header: its first line is not 'ENVI'.")
@@ -195,7 +195,8 @@ def _texts(value: str | list[str]) -> list[str]:
     return value if isinstance(value, list) else [value]
 
 
-def _text(path) -> str:
+def header_text(path) -> str:
+    """A header's text with plain line ends, whatever its encoding. Raises InputError when it cannot be one."""
     path = Path(path)
     try:
         if not path.is_file():

@@ -1,14 +1,14 @@
 """A camera's folder: which file is the scene, which are its white and dark references, and their calibration."""
 
 import re
-import warnings
 from pathlib import Path
 
 import numpy as np
 
-from hsichem._base import InputError, short, to_float
+from hsichem._base import InputError
 from hsichem.cubes import Cube
 from hsichem.loaders.envi_header import parse
+from hsichem.loaders.exposure import BESIDE
 
 # Specim: WHITEREF_x, DARKREF_x, and the IQ's WHITEDARKREF_x, a dark frame at the white's integration time.
 # Headwall: whiteReference and darkReference, alone or after x_.
@@ -19,9 +19,6 @@ KINDS = {
 }
 # Where cameras have no custom of their own: x_white, x_dark, or white, black. A scene may be called so too.
 ELSE = {"white": r"(^|_)white(_frame|_panel|_tile)?$", "dark": r"(^|_)(dark|background)(_frame|_current)?$|^black$"}
-# The frame whose integration time a reference should have; a dark frame can also be that frame's last lines.
-BESIDE = {"white": "scene", "dark": "scene", "white dark": "white"}
-TIMES = re.compile(r"tint\d?|shutter|(integration|exposure)[ _]?(time)?( ?[([].*[])])?")
 
 
 def find_frames(path, suffix: str) -> dict[str, Path]:
@@ -97,36 +94,6 @@ def calibrate(frames: dict[str, Cube], paths: dict[str, Path], factor: float = 1
     return scene
 
 
-def exposure_factor(headers: dict[str, dict], paths: dict[str, Path]) -> float:
-    """Integration time of the white reference over that of the scene, from the headers; 1 where they do not say.
-
-    Warns when it is not 1, and of a dark frame taken at another time than what it is subtracted from.
-    Raises InputError when the times differ and are no numbers, a camera's two sensors differ in it, or gains differ.
-    """
-    gains = [short(headers[kind]["gain"]) for kind in ("scene", "white") if "gain" in headers[kind]]
-    if len({to_float(gain.strip("'")) or gain for gain in gains}) > 1:
-        raise InputError(
-            f"{paths['white']}: the camera's gain is {gains[1]}, that of the scene {gains[0]}; capture both at one."
-        )
-    factor = 1.0
-    for kind, other in BESIDE.items():
-        ratios = _time_ratios(headers[kind], headers[other], paths[kind]) if kind in headers else {}
-        if set(ratios.values()) <= {1.0}:
-            continue
-        if kind == "white":
-            factor, *others = set(ratios.values())
-            if others:
-                raise InputError(
-                    f"{paths[kind]}: against the scene, integration times differ by {ratios}; one factor is needed."
-                )
-            said = f"integration time {factor:g} times that of the scene; reflectance is scaled by it."
-        else:
-            said = "dark frame of another integration time than what it is subtracted from; used as it is, for a dark "
-            said += "count does not simply grow with time."
-        warnings.warn(f"{paths[kind]}: {said}", stacklevel=3)
-    return factor
-
-
 def _by_kind(files) -> dict[str, list[Path]]:
     """scene and each of KINDS -> its files, as their names say."""
     named = {kind: [] for kind in ("scene", *KINDS)}
@@ -146,21 +113,6 @@ def _of_these_scenes(kind: str, named: dict[str, list[Path]]) -> list[Path]:
         return files
     scenes = [_words(file) for file in named["scene"]]
     return [file for file in files if re.sub(KINDS[kind], "", _words(file)) in scenes] or files
-
-
-def _time_ratios(header: dict, other: dict, path) -> dict[str, float]:
-    ratios = {}
-    for key in sorted(filter(TIMES.fullmatch, header.keys() & other.keys())):
-        time, other_time = to_float(header[key]), to_float(other[key])
-        if header[key] == other[key]:
-            ratios[key] = 1.0
-        elif None in (time, other_time) or not (0 < time < np.inf and 0 < other_time < np.inf):
-            raise InputError(
-                f"{path}: '{key}' is {short(header[key])}, beside it {short(other[key])}; expected numbers."
-            )
-        else:
-            ratios[key] = time / other_time
-    return ratios
 
 
 def _words(file: Path) -> str:

@@ -396,6 +396,11 @@ CAPTURES = [
     ("white's gain another", "camera's gain is 'high', that of the scene '0'; capture both at one", capture(
         change=lambda place: [(place / f"{name}.hdr").write_text(text_of(HEADER | {"gain": gain}))
                               for name, gain in {"s": 0, "WHITEREF_s": "high"}.items()])),
+    ("white's integration time twice in comments", "'exposure' is '4' and '5' in its description or comments", capture(
+        change=lambda place: [(place / f"{name}.hdr").write_text(text_of(HEADER) + "; exposure = 4\n; exposure: 5\n")
+                              for name in ("s", "WHITEREF_s")])),
+    ("white's integration time of another unit", "'tint' is '5 us', beside it '5'; expected numbers", capture(
+        tint="5 us")),
     ("white's integration time no number", "'tint' is 'long'", capture(tint="long")),
     ("capture a link to the folder above", "s/capture: expected exactly one <id>.hdr", lambda folder: (
         (folder / "s").mkdir(), (folder / "s" / "capture").symlink_to("../s"), lambda: read_capture(folder / "s"),

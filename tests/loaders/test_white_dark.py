@@ -197,7 +197,7 @@ def test_lines_taken_with_the_shutter_closed_are_the_dark_frame(tmp_path):
         for suffix in (".hdr", ".raw"):
             (tmp_path / f"{name}{suffix}").unlink()
     scene = np.concatenate([raw, dark]).astype("u2")
-    envi.write_cube(tmp_path / "pork.hdr", scene, NM, {"autodarkstartline": 6, "tint": 5})
+    envi.write_cube(tmp_path / "pork.hdr", scene, NM, {"autodarkstartline": 6})
     assert find_frames(tmp_path, ".hdr")["dark"] == tmp_path / "pork.hdr"
     with pytest.warns(
         UserWarning, match=r"pork.hdr: from line 6 on \('autodarkstartline'\), dark frames; they are left"
