@@ -7,6 +7,10 @@ from hsichem._base import InputError
 from hsichem.cubes.cube import Cube
 
 FULL_SCALES = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16))  # the highest counts of cameras' converters
+BLANK = 0.05  # of the image at least, for its pixels without a value to be a background and not dead ones
+# On a blank background, a threshold parts sample and belt only from this depth of the valley on, and if no more than
+# this share of the brighter class's outline lies at blank pixels: a belt would lie between.
+CLEAR, BORDER = 0.8, 0.2
 GLINT_WINDOW, GLINT_CONTRAST = 7, 8  # pixels; robust standard deviations above the median around
 
 
@@ -31,23 +35,63 @@ def foreground_mask(cube: Cube, on: str | float = "brightness") -> np.ndarray:
     Otsu's threshold on one number for each pixel; then the largest connected piece, holes filled. on: "brightness",
     the mean reflectance, or a wavelength in nm: the sample is the brighter class. "pca": the score on the first
     principal component of the pixels' spectra, in which the frame of the image is background.
+    Blank pixels, 0 in all bands or outside the cube's own mask, are background and no part of the histogram. Where
+    they are a twentieth of the image or more, the others are the sample, unless these are clearly of two kinds (see
+    valley_depth) with the darker one around the brighter.
     Raises InputError when a reflectance is not finite or no sample is found. A scene without background gives a mask
     that means nothing: look at it before use.
     """
-    score = _score(cube, on)
-    if not np.isfinite(score).all():
-        bad = int((~np.isfinite(score)).sum())
-        raise InputError(f"cube {cube.name!r}: {bad} pixels hold NaN or infinity; mask or repair them first.")
-    if on == "pca":  # a component has no sign of its own
-        frame = np.concatenate([score[[0, -1]].ravel(), score[:, [0, -1]].ravel()])
-        score = -score if np.median(frame) > otsu_threshold(score) else score
-    # Glints would stretch the histogram until sample and background share its lowest bins.
-    score = np.minimum(score, np.percentile(score, 99))
-    pieces, n = ndimage.label(ndimage.binary_opening(score > otsu_threshold(score)))
+    inside, _ = _brighter(cube, on)
+    pieces, n = ndimage.label(ndimage.binary_opening(inside))
     if n == 0:
         raise InputError(f"cube {cube.name!r}: no sample found; every pixel is about equally bright. Give a mask.")
     largest = 1 + np.argmax(np.bincount(pieces.ravel())[1:])
     return ndimage.binary_fill_holes(pieces == largest)
+
+
+def valley_depth(cube: Cube, on: str | float = "brightness") -> float:
+    """How clearly the threshold of foreground_mask parts two kinds of pixels: 1 where none lies between them, near 0
+    where it cuts through one kind, 1 also where it is not used because the background is blank.
+
+    Of the smoothed histogram: 1 - its lowest place near the threshold, over the lower of the peaks on both sides.
+    Raises InputError as foreground_mask does.
+    """
+    return _brighter(cube, on)[1]
+
+
+def _brighter(cube: Cube, on) -> tuple[np.ndarray, float]:
+    """(rows, cols) bool: the pixels of the sample's class, before they are made one piece; and the valley's depth."""
+    blank = ~(cube.foreground & cube.values.any(axis=2))
+    if blank.all():
+        raise InputError(f"cube {cube.name!r}: no sample found; every pixel is 0 in all bands. Is it the right file?")
+    score = _score(cube, on, ~blank)
+    if not np.isfinite(score).all():
+        bad = int((~np.isfinite(score)).sum())
+        raise InputError(f"cube {cube.name!r}: {bad} pixels hold NaN or infinity; mask or repair them first.")
+    if on == "pca":  # a component has no sign of its own
+        border = np.ones_like(blank)
+        border[1:-1, 1:-1] = False
+        frame = score[border & ~blank] if (border & ~blank).any() else score[border]
+        score = -score if np.median(frame) > otsu_threshold(score[~blank]) else score
+    # Glints would stretch the histogram until sample and background share its lowest bins.
+    score = np.minimum(score, np.percentile(score[~blank], 99))
+    threshold = otsu_threshold(score[~blank])
+    above, depth = ~blank & (score > threshold), _depth(score[~blank], threshold)
+    outline = above & ~ndimage.binary_erosion(above)
+    at_blank = (outline & ndimage.binary_dilation(blank)).sum() / max(1, outline.sum())
+    if blank.mean() >= BLANK and (depth < CLEAR or at_blank > BORDER):
+        return ~blank, 1.0
+    return above, depth
+
+
+def _depth(values: np.ndarray, threshold: float) -> float:
+    counts, edges = np.histogram(values, bins=64)
+    counts = ndimage.gaussian_filter1d(counts.astype(float), 1.5, mode="constant")
+    at = int(np.clip(np.searchsorted(edges, threshold) - 1, 1, len(counts) - 2))
+    near = range(max(1, at - 6), min(len(counts) - 1, at + 7))  # Otsu's threshold may lie beside the valley's bottom
+    low = min(near, key=lambda place: counts[place])
+    peak = min(counts[:low].max(), counts[low + 1 :].max())
+    return float(max(0.0, 1 - counts[low] / peak)) if peak > 0 else 0.0
 
 
 def polygon_mask(corners, shape: tuple, step: int = 1) -> np.ndarray:
@@ -96,11 +140,11 @@ def pixel_kinds(cube: Cube, counts: np.ndarray | None = None) -> dict[str, np.nd
     return {"background": ~inside, "saturated": over, "specular": specular, "sample": inside & ~over & ~specular}
 
 
-def _score(cube: Cube, on) -> np.ndarray:
+def _score(cube: Cube, on, used: np.ndarray) -> np.ndarray:
     if on == "brightness":
         return cube.values.mean(axis=2)
     if on == "pca":
-        spectra = cube.values.reshape(-1, cube.values.shape[2])
+        spectra = cube.values[used]
         some = spectra[:: max(1, len(spectra) // 100_000)].astype(np.float64)
         some = some[np.isfinite(some).all(axis=1)]  # what is not finite makes its own score so, and is named then
         if len(some) < 2:

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.path import Path as Outline
 
 from hsichem import Cube, InputError
-from hsichem.cubes.masks import foreground_mask, otsu_threshold, pixel_kinds, polygon_mask, saturated
+from hsichem.cubes.masks import foreground_mask, otsu_threshold, pixel_kinds, polygon_mask, saturated, valley_depth
 
 ROWS, COLS = np.mgrid[:60, :50]
 DISC = (ROWS - 30) ** 2 + (COLS - 25) ** 2 < 18**2
@@ -62,6 +62,58 @@ def test_the_sample_is_found(sample, background, on):
 
 def test_brightness_does_not_find_what_is_equally_bright():
     assert (foreground_mask(scene([0.5, 0.2, 0.3], [0.1, 0.5, 0.4])) != DISC).sum() > 500
+
+
+RADIUS = np.sqrt((ROWS - 30) ** 2 + (COLS - 25) ** 2) / 18
+GRAINS = {  # brightness of a cut-out sample, where Otsu's threshold would lie inside it
+    "rounded": 0.2 + 0.4 * np.sqrt(np.clip(1 - RADIUS**2, 0, 1)),
+    "with a dark germ": 0.5 - 0.3 * np.exp(-((ROWS - 42) ** 2 + (COLS - 25) ** 2) / 60),
+    "of two halves": np.where(ROWS < 30, 0.3, 0.6),
+    "even": np.full(DISC.shape, 0.5),
+}
+
+
+def on_zero(brightness, noise=0.02, shape=DISC):
+    values = brightness[:, :, None] * [0.9, 1, 1.1] + np.random.default_rng(1).normal(0, noise, (*DISC.shape, 3))
+    return np.where(shape[:, :, None], values, 0)
+
+
+@pytest.mark.parametrize("on", ["brightness", "pca", 900])
+@pytest.mark.parametrize("grain", GRAINS)
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_cut_out_sample_is_all_that_is_not_blank(grain, on, ignored):
+    values = on_zero(GRAINS[grain])
+    cube = Cube(values, NM, DISC) if ignored else Cube(values, NM)
+    assert (foreground_mask(cube, on) != DISC).sum() <= 8
+    assert valley_depth(cube, on) == 1
+
+
+@pytest.mark.parametrize("on", ["brightness", "pca", 900])
+def test_a_belt_beside_blank_pixels_is_not_the_sample(on):
+    scene = np.where(DISC, 0.5, 0.1)
+    blank_edge = np.ones_like(DISC)
+    blank_edge[:, -7:] = False  # an image that does not fill its frame
+    assert (foreground_mask(Cube(on_zero(scene, shape=blank_edge), NM), on) != DISC).sum() <= 8
+
+
+def test_a_few_dead_pixels_are_no_background():
+    values = np.where(DISC, 0.5, 0.1)[:, :, None] + np.random.default_rng(0).normal(0, 0.01, (*DISC.shape, 3))
+    values[::20, ::10] = 0
+    assert (foreground_mask(Cube(values, NM)) != DISC).sum() <= 8
+
+
+def test_the_valley_is_deep_between_two_kinds_and_shallow_within_one():
+    rng = np.random.default_rng(0)
+    assert valley_depth(scene([0.5, 0.5, 0.5], [0.1, 0.1, 0.1])) > 0.9
+    assert valley_depth(Cube(rng.normal(0.5, 0.1, (60, 50, 1)), [900.0])) < 0.2  # one kind of pixel
+    for apart, low, high in [(0.1, 0, 0.2), (0.3, 0.3, 0.8), (0.6, 0.9, 1)]:  # two kinds that overlap less and less
+        values = np.where(DISC, apart, 0) + rng.normal(0.3, 0.07, DISC.shape)
+        assert low <= valley_depth(Cube(values[:, :, None], [900.0])) <= high, apart
+
+
+def test_an_image_of_zeros_is_named():
+    with pytest.raises(InputError, match="every pixel is 0 in all bands"):
+        foreground_mask(Cube(np.zeros((9, 9, 3)), NM))
 
 
 @pytest.mark.parametrize("on", ["brightness", "pca", 900])
