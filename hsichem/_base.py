@@ -10,6 +10,7 @@ import difflib
 import glob
 import math
 import os
+import re
 import secrets
 import sys
 import time
@@ -37,6 +38,28 @@ def short(value) -> str:
 def closest(name: str, known, cutoff: float = 0.6) -> str | None:
     """The known name that is most like `name`, or None. cutoff: how like at least, from 0 to 1, the same name."""
     return next(iter(difflib.get_close_matches(name, known, 1, cutoff)), None)
+
+
+def gathered(sentences: list[str], alike: int = 3) -> list[str]:
+    """Sentences `who: what`, those that differ only in who and in numbers made one, if there are `alike` or more."""
+    groups = {}
+    for sentence in sentences:
+        who, _, what = sentence.partition(": ")
+        groups.setdefault(re.sub(r"\d[\d.,]*", "#", what.replace(who, "")), []).append(sentence)
+    said = []
+    for group in groups.values():
+        if len(group) < alike:
+            said += group
+            continue
+        names = [sentence.partition(": ")[0] for sentence in group]
+        said.append(f"{len(group)} times, {few(names)}. The first: {group[0]}")
+    return said
+
+
+def few(names: list, most: int = 6) -> str:
+    """Names in a row, no more than a line of them."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(str, names[:most])) + more
 
 
 def is_number(v):

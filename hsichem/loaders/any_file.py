@@ -2,6 +2,7 @@
 
 import math
 import re
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +19,21 @@ from hsichem.loaders.matlab import DEFLATE, open_arrays
 from hsichem.loaders.scaling import to_cube
 
 WAVELENGTHS = re.compile(r"lambdas?|wl|nm|.*wave_?(length|number).*|waves?", re.IGNORECASE)  # names of the variable
+COUNTS = 2  # a median above it is not reflectance
+# Formats that are not read, and how their images are exported.
+EXPORT = {suffix: "export it as ENVI (.hdr and data) in Cubert's program" for suffix in (".cue", ".cu3", ".cu3s")}
+EXPORT |= dict.fromkeys(
+    (".tif", ".tiff"), "convert it: `gdal_translate -of ENVI IN.tif OUT.raw`, and write the wavelengths into OUT.hdr"
+)
+EXPORT |= dict.fromkeys(
+    (".h5", ".hdf5", ".he5"),
+    "save the cube and its wavelengths as .mat (v7.3), .npy or ENVI in the program that wrote it",
+)
 HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+class NotReflectance(UserWarning):
+    """The values of a file are too high to be reflectance."""
 
 
 def read_any(path) -> Cube:
@@ -28,13 +43,28 @@ def read_any(path) -> Cube:
     ENVI (the header or its data file), MATLAB .mat (v5 to v7.3), NumPy .npy, NetCDF .nc (3 and 4). In .mat and .nc the
     cube is the only variable with three axes; its wavelengths are the vector whose name says so, else, and always for
     .npy, numbers in a text file `<name>.wavelengths.txt` beside it, in nm, um where that is clear. Bands are the last
-    axis, or the only one as long as the wavelengths. Raises InputError that says what to change.
+    axis, or the only one as long as the wavelengths. Warns (NotReflectance) of a file whose values are too high. Raises
+    InputError that says what to change.
     """
     path = Path(path)
     if path.is_dir():
         return _read_folder(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file or folder.")
+    cube = _read_file(path)
+    some = cube.values.reshape(-1)[:: max(1, cube.values.size // 100_000) | 1]  # odd, so that all bands are among them
+    if (some > 0).any() and (median := np.median(some[some > 0])) > COUNTS:
+        warnings.warn(
+            f"{path}: half of its values are above {median:.4g}, so they are not reflectance (1 = white). Give the "
+            "capture's folder with white and dark frames, or the camera's reflectance product (_rf, REFLECTANCE_), or "
+            "state 'reflectance scale factor' in the header.",
+            NotReflectance,
+            stacklevel=2,
+        )
+    return cube
+
+
+def _read_file(path: Path) -> Cube:
     suffix = path.suffix.lower()
     if suffix == ".hdr":
         return read_cube(path)
@@ -44,7 +74,8 @@ def read_any(path) -> Cube:
     headers = [file for file in white_dark.listed(path.parent) if file.name.lower() in names]
     if len(headers) == 1:
         return read_cube(headers[0])
-    raise InputError(f"{path}: not a known image: no ENVI header beside it, and none of {', '.join(READERS)}.")
+    fix = f" {EXPORT[suffix][0].upper()}{EXPORT[suffix][1:]}." if suffix in EXPORT else ""
+    raise InputError(f"{path}: not a known image: no ENVI header beside it, and none of {', '.join(READERS)}.{fix}")
 
 
 def _read_folder(path: Path) -> Cube:

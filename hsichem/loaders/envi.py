@@ -13,12 +13,11 @@ from spectral.io import envi as spy_envi
 from hsichem._base import InputError, replacing
 from hsichem.cubes import Cube
 from hsichem.loaders import white_dark
-from hsichem.loaders.envi_header import DTYPES, good_bands, number, per_band, read_header
+from hsichem.loaders.envi_header import DATA_SUFFIXES, DTYPES, good_bands, number, per_band, read_header
 from hsichem.loaders.exposure import exposure_factor
 from hsichem.loaders.scaling import to_cube
 
 SPY_FILES = {"bsq": spy_envi.BsqFile, "bil": spy_envi.BilFile, "bip": spy_envi.BipFile}
-DATA_SUFFIXES = ("", ".raw", ".img", ".dat", ".bin", ".bsq", ".bil", ".bip", ".hyspex", ".cube", ".envi")
 # They change what a number means, beside `data gain values` or instead; which to take is not ours to guess.
 NOT_READ = ("data reflectance gain values", "data reflectance offset values")
 
@@ -123,7 +122,7 @@ def _read(path, scene: dict | None = None, dark=False) -> tuple[Cube, dict]:
             f"{path}: from line {len(counts)} on ('autodarkstartline'), dark frames; they are left out.",
             stacklevel=3,
         )
-    told = {key: scene[key] for key in ("wavelength", "wavelength units", "bbl") if key in (scene or {})}
+    told = {key: scene[key] for key in ("wavelength", "wavelength units", "band names", "bbl") if key in (scene or {})}
     bands, nm = good_bands(told | header, path)
     if both := [key for key in NOT_READ if key in header]:
         raise InputError(f"{path}: '{both[0]}' is not supported; apply it and remove it from the header.")

@@ -15,6 +15,7 @@ from hsichem._base import InputError, short, to_float
 
 DTYPES = {"1": "u1", "2": "i2", "3": "i4", "4": "f4", "5": "f8", "12": "u2", "13": "u4", "14": "i8", "15": "u8"}
 INTERLEAVES = ("bsq", "bil", "bip")
+DATA_SUFFIXES = ("", ".raw", ".img", ".dat", ".bin", ".bsq", ".bil", ".bip", ".hyspex", ".cube", ".envi")
 NOT_IMAGES = ("envi classification", "envi spectral library")
 HEADER_BYTES = 2**24  # at most; a header of 20,000 bands with all its lists has about a megabyte
 LARGEST = 2**40  # of any size, so that no product of three is beyond printing
@@ -25,6 +26,11 @@ USED |= {"data gain values", "data offset values", "tint", "autodarkstartline"}
 NOT_PLAIN = {"file compression": "compressed", "major frame offsets": "framed", "minor frame offsets": "framed"}
 NM = {"nm": 1, "nanometer": 1, "um": 1e3, "μm": 1e3, "micrometer": 1e3, "micron": 1e3, "angstrom": 0.1}
 NM |= {"mm": 1e6, "millimeter": 1e6, "cm": 1e7, "centimeter": 1e7, "m": 1e9, "meter": 1e9}
+# 376.44; 376.44 Nanometers; Band 1 (376.44 nm)
+BAND_NAME = re.compile(
+    r"(band|channel|b)?[ _#]*(\d*\s*[:=([-]\s*)?(?P<value>\d+(\.\d+)?)\s*(?P<unit>[a-zµμ]+(-1)?)?\s*[])]?",
+    re.IGNORECASE,
+)
 PER_CM = ("cm-1", "cm^-1", "1/cm", "wavenumber")
 
 
@@ -63,7 +69,10 @@ def parse(path) -> dict[str, str | list[str]]:
     text = "\n".join(line for line in header_text(path).split("\n") if not line.lstrip().startswith(";"))
     lines = iter(re.sub(r"=[ \t]*\n[ \t]*{", "= {", text).split("\n"))  # the { may stand on the next line
     if next(lines).strip() != "ENVI":
-        raise InputError(f"{path}: not an ENVI header: its first line is not 'ENVI'.")
+        why = ""
+        if re.search(r"^\s*(nrows|byteorder|layout|pixeltype)\s+\S", text, re.IGNORECASE | re.MULTILINE):
+            why = " It is Esri's: `gdal_translate -of ENVI IN OUT.raw` makes an ENVI image of it, without wavelengths."
+        raise InputError(f"{path}: not an ENVI header: its first line is not 'ENVI'.{why}")
     header = {}
     for line in lines:
         key, equals, value = line.partition("=")
@@ -111,18 +120,40 @@ def per_band(header: dict, key: str, path) -> np.ndarray | None:
 def good_bands(header: dict, path) -> tuple[np.ndarray, np.ndarray]:
     """(n,) indices of the bands to keep, by ascending wavelength, and their (n,) wavelengths in nm.
 
-    Bands with 0 in `bbl` are dropped; `fwhm` is not used. Raises InputError as to_nm and in_order do.
+    Bands with 0 in `bbl` are dropped; `fwhm` is not used. Without `wavelength`, those in `band names` are taken, with a
+    warning. Raises InputError as to_nm and in_order do.
     """
-    values = per_band(header, "wavelength", path)
+    values, unit = per_band(header, "wavelength", path), ", ".join(_texts(header.get("wavelength units", "")))
     if values is None:
-        raise InputError(f"{path}: no 'wavelength = {{...}}'; add one value per band.")
+        values, unit = _from_band_names(header, unit, path)
     bad = per_band(header, "bbl", path)
     if bad is not None and not (np.isin(bad, (0, 1)).all() and bad.any()):
         raise InputError(f"{path}: 'bbl' must hold 0 for bad and 1 for good bands, and not 0 for all.")
     keep = np.arange(len(values)) if bad is None else np.flatnonzero(bad)
-    nm = to_nm(values[keep], ", ".join(_texts(header.get("wavelength units", ""))), path)
+    nm = to_nm(values[keep], unit, path)
     order = in_order(nm, path)
     return keep[order], nm[order]
+
+
+def _from_band_names(header: dict, unit: str, path) -> tuple[np.ndarray, str]:
+    """Wavelengths (bands,) and their unit, if each band's name holds one number, or one with a unit."""
+    names = _texts(header.get("band names", []))
+    found = [BAND_NAME.fullmatch(name) for name in names]
+    values = np.array([float(match["value"]) for match in found if match])
+    units = {match["unit"] or "" for match in found if match}
+    missing = f"{path}: no 'wavelength = {{...}}'; add one value per band"
+    if not names:
+        raise InputError(f"{missing}.")
+    if len(values) != int(header["bands"]) or len(units) != 1 or _are_counted(values):
+        raise InputError(f"{missing}. The band names do not tell them all: {short(names[0])} ... {short(names[-1])}.")
+    warnings.warn(
+        f"{path}: no 'wavelength'; 'band names' are taken for wavelengths, {names[0]} to {names[-1]}.", stacklevel=2
+    )
+    return values, units.pop() or unit
+
+
+def _are_counted(values: np.ndarray) -> bool:
+    return bool(values[0] < 300 and (np.diff(values) == 1).all())  # 1, 2, 3, and no wavelengths
 
 
 def to_nm(values: np.ndarray, unit: str, where) -> np.ndarray:

@@ -21,7 +21,10 @@ def to_cube(stored, nm, bands, where, *, gain=None, offset=None, scale=1.0, igno
     try:
         values = np.empty((rows, cols, len(bands)), np.float32)
     except (MemoryError, ValueError):
-        raise InputError(f"{where}: {rows} x {cols} x {len(bands)} values of 4 bytes do not fit into memory.") from None
+        raise InputError(
+            f"{where}: {rows} x {cols} x {len(bands)} values of 4 bytes do not fit into memory. Cut the "
+            "image into parts, leave bands out (0 in 'bbl'), or bin pixels or bands in the camera's program."
+        ) from None
     mask = None if ignore is None else np.ones((rows, cols), bool)
     keep = slice(None) if np.array_equal(bands, np.arange(count)) else bands
     is_moderate = scale > 1e-6 and all(each is None or np.abs(each).max() < 1e12 for each in (gain, offset))

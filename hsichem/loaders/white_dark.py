@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hsichem._base import InputError
+from hsichem._base import InputError, few
 from hsichem.cubes import Cube
-from hsichem.loaders.envi_header import parse
+from hsichem.loaders.envi_header import DATA_SUFFIXES, header_text, parse
 from hsichem.loaders.exposure import BESIDE
 
 # Specim: WHITEREF_x, DARKREF_x, and the IQ's WHITEDARKREF_x, a dark frame at the white's integration time.
@@ -19,6 +19,13 @@ KINDS = {
 }
 # Where cameras have no custom of their own: x_white, x_dark, or white, black. A scene may be called so too.
 ELSE = {"white": r"(^|_)white(_frame|_panel|_tile)?$", "dark": r"(^|_)(dark|background)(_frame|_current)?$|^black$"}
+
+
+UNLIT = 0.3  # share of the columns in which white is not above dark, from which a band is without light
+# Products that cameras' programs write beside the scene: Headwall's x_rd, x_rf and x_rd_rf, HySpex's x_rad and x_ref,
+# Specim's RADIANCE_x and REFLECTANCE_x
+PRODUCT = re.compile(r"_(rd|rf|rad|refl|radiance|reflectance|corrected)$|^(radiance|reflectance)_")
+REFLECTANCE = re.compile(r"_(rf|refl|reflectance)$|^reflectance_")
 
 
 def find_frames(path, suffix: str) -> dict[str, Path]:
@@ -43,8 +50,12 @@ def find_frames(path, suffix: str) -> dict[str, Path]:
         files = _of_these_scenes(kind, named)
         if not files and "dark" in kind and suffix == ".hdr" and "autodarkstartline" in parse(found[BESIDE[kind]]):
             files = [found[BESIDE[kind]]]
+        if not files and kind == "dark" and suffix == ".hdr":
+            _check_hyspex(found["scene"])
         if len(files) == 1:
             found[kind] = files[0]
+            if kind == "scene" and files[0] != path and PRODUCT.search(_words(files[0])):  # would be calibrated twice
+                raise InputError(f"{folder}: no scene as the camera stored it. {_of_products([files[0].name])}")
         elif files or kind != "white dark":
             raise InputError(_wanted(kind, folder, suffix, [file.name for file in files]))
     return found
@@ -79,12 +90,12 @@ def calibrate(frames: dict[str, Cube], paths: dict[str, Path], factor: float = 1
         mean[kind] = frame.values.mean(axis=0, dtype=np.float64)  # (cols, bands)
     span = mean["white"] - mean.get("white dark", mean["dark"])
     if not (span > 0).all():
-        col, band = np.argwhere(~(span > 0))[0]
+        bad = ~(span > 0)
+        col, band = np.argwhere(bad)[0]
         raise InputError(
-            f"{paths['white']}: white is not above dark in {(span <= 0).sum()} of {span.size} column-band pairs, first "
+            f"{paths['white']}: white is not above dark in {bad.sum()} of {span.size} column-band pairs, first "
             f"at column {col}, band {band} ({scene.wavelengths[band]:.1f} nm): {mean['white'][col, band]:g} against "
-            f"{mean['white'][col, band] - span[col, band]:g}. "
-            "Are the two references swapped, or a pixel dead?"
+            f"{mean['white'][col, band] - span[col, band]:g}. {_why_no_light(bad, scene.wavelengths)}"
         )
     values = scene.values  # in place: a full-size capture fills gigabytes
     values -= np.float32(mean["dark"])
@@ -92,6 +103,31 @@ def calibrate(frames: dict[str, Cube], paths: dict[str, Path], factor: float = 1
     if scene.mask is not None:
         values[~scene.mask] = 0
     return scene
+
+
+def _why_no_light(bad: np.ndarray, nm: np.ndarray) -> str:
+    """bad: (cols, bands), where white is not above dark. Without light, noise makes about half of the columns so."""
+    without = bad.mean(axis=0) > UNLIT
+    if bad.mean() > UNLIT and without.mean() > 0.9:
+        return "Are the two references swapped, or was there no light?"
+    if not without.any():
+        return "A dead pixel? Set its band to 0 in 'bbl' of the scene's header."
+    runs = np.split(np.flatnonzero(without), 1 + np.flatnonzero(np.diff(np.flatnonzero(without)) > 1))
+    listed = [f"{nm[run[0]]:.0f} to {nm[run[-1]]:.0f} nm" for run in runs]
+    return (
+        f"Hardly any light from {few(listed, 3)}: the lamp gives none there, or the sensor sees none. Leave these "
+        "bands out with 0 in 'bbl' of the scene's header."
+    )
+
+
+def _check_hyspex(scene: Path) -> None:
+    """Raises InputError for a scene of a HySpex camera, in whose data file the dark frame lies before the pixels."""
+    if scene.with_suffix(".hyspex").is_file() or re.search(r"number of background *=", header_text(scene).lower()):
+        raise InputError(
+            f"{scene}: HySpex cameras keep the dark frame in the head of the scene's own data file, where it is not "
+            "read, and there is none beside it. Let HySpex's program (HySpex RAD) subtract it and give its product, or "
+            "save the dark frame as DARKREF_<id>.hdr with its data."
+        )
 
 
 def _by_kind(files) -> dict[str, list[Path]]:
@@ -115,8 +151,19 @@ def _of_these_scenes(kind: str, named: dict[str, list[Path]]) -> list[Path]:
     return [file for file in files if re.sub(KINDS[kind], "", _words(file)) in scenes] or files
 
 
+def _of_products(names: list[str]) -> str:
+    good = [name for name in names if REFLECTANCE.search(_words(Path(name)))]
+    other = f"; or give {few(good, 3)} by its own name, as reflectance." if good else "."
+    return (
+        f"By its name a product of the camera's program: {few(names, 3)}. Move it away, and the scene is calibrated "
+        f"with its white and dark frames{other}"
+    )
+
+
 def _words(file: Path) -> str:
-    return re.sub(r"[ .-]+", "_", file.stem.lower())
+    stem = Path(file.stem)
+    stem = stem.stem if stem.suffix.lower() in DATA_SUFFIXES[1:] else stem.name  # white.bil.hdr
+    return re.sub(r"[ .-]+", "_", stem.lower())
 
 
 def _wanted(kind: str, folder: Path, suffix: str, names: list[str]) -> str:
@@ -124,6 +171,8 @@ def _wanted(kind: str, folder: Path, suffix: str, names: list[str]) -> str:
     fix = "Copy the camera's whole folder."
     if kind == "scene":
         fix = "Give the file of one of them instead of the folder."
+        if products := [name for name in names if PRODUCT.search(_words(Path(name)))]:
+            fix = _of_products(products) + " The scene alone, by its own name, is counts."
     if kind == "white" and not names:
         fix += " An image that is reflectance already is read by its own name, not the folder's."
-    return f"{folder}: expected exactly one {prefix}<id>{suffix}, found {', '.join(names) or 'none'}. {fix}"
+    return f"{folder}: expected exactly one {prefix}<id>{suffix}, found {few(names) or 'none'}. {fix}"

@@ -101,6 +101,13 @@ def capture(white=200, dark=100, without=(), change=None, **of_white):
     return prepare
 
 
+def unlit(columns):
+    """White below dark at 1000 nm in these columns."""
+    counts = np.full((3, 3, 4), 200, "<u2")  # lines, bands, columns
+    counts[:, 2, columns] = 98
+    return lambda place: write_image(place, "WHITEREF_s", counts, tint=5)
+
+
 def foreign(name, write):
     def prepare(folder):
         write(folder / name)
@@ -311,6 +318,7 @@ def drawn(size, *levels):
     return prepare
 
 
+HDF5 = b"\x89HDF\r\n\x1a\n"
 SPECTRA = np.random.default_rng(0).random((8, 5))
 KNOBS = datasets.read_manifest()["phantom-belly"]["recipe"]["sizes"]["lesson"]
 
@@ -339,6 +347,7 @@ def in_use(folder):
 ENVI = [
     ("header: no such file", "cannot be opened: no such file", lambda folder: lambda: read_cube(folder / "x.hdr")),
     ("header: empty", "not 'ENVI'", header_text(b"")),
+    ("header: Esri's", "It is Esri's: `gdal_translate", header_text(b"BYTEORDER I\nLAYOUT BIL\nNROWS 3\n")),
     ("header: binary", "it is no text", header_text(bytes(range(256)))),
     ("header: 17 MB", "more than 16777216 bytes", header_text(b"ENVI\n" + b"; " * 2**23)),
     ("header: a link to itself", "a link that leads nowhere", lambda folder: (
@@ -369,6 +378,8 @@ ENVI = [
     ("two data files", "'x.img', 'x.raw'", lambda folder: (
         (folder / "x.img").touch(), image()(folder))[1]),
     ("wavelengths missing", "no 'wavelength", image(wavelength=None)),
+    ("wavelengths in band names, and not in all", "do not tell them all: '900' ... 'red'",
+     image(wavelength=None, band_names="{900, 950, red}")),
     ("wavelengths too few", "has 2 values for 3 bands", image(wavelength="{900, 950}")),
     ("a wavelength no number", "holds 'red'", image(wavelength="{900, red, 1000}")),
     ("a wavelength NaN", "holds 'nan'", image(wavelength="{900, nan, 1000}")),
@@ -392,6 +403,14 @@ CAPTURES = [
     ("two scenes", "found s.hdr, t.hdr", capture(change=lambda place: write_image(place, "t"))),
     ("white is zero", "(900.0 nm): 0 against 0", capture(white=0, dark=0)),
     ("white darker than dark", "(900.0 nm): 99 against 100", capture(white=99)),
+    ("white without light", "Hardly any light from 1000 to 1000 nm", capture(change=unlit(slice(None)))),
+    ("white with a dead pixel", "A dead pixel? Set its band to 0", capture(change=unlit(1))),
+    ("scene beside a product", "found s.hdr, s_rf.hdr. By its name a product", capture(
+        change=lambda place: write_image(place, "s_rf"))),
+    ("a product alone", "no scene as the camera stored it", capture(
+        without=["s"], change=lambda place: write_image(place, "s_rd"))),
+    ("HySpex's dark frame inside", "keep the dark frame in the head of the scene's own data file", capture(
+        without=["DARKREF_s"], change=lambda place: (place / "s.raw").rename(place / "s.hyspex"))),
     ("white has other columns", "5 columns x 3 bands; the scene has 4 x 3", capture(samples=5)),
     ("white's gain another", "camera's gain is 'high', that of the scene '0'; capture both at one", capture(
         change=lambda place: [(place / f"{name}.hdr").write_text(text_of(HEADER | {"gain": gain}))
@@ -409,7 +428,13 @@ CAPTURES = [
 
 FORMATS = [
     ("a link to itself", "no such file or folder", foreign("x", loop)),
-    ("a TIFF", "not a known image", foreign("x.tif", lambda path: path.write_bytes(b"II*\0"))),
+    (
+        "a capture of Cubert's",
+        "not a known image: no ENVI header beside it, and none of .mat, .npy, .nc. Export it",
+        foreign("x.cu3s", lambda path: path.write_bytes(b"SQLite")),
+    ),
+    ("an HDF5 file", "Save the cube and its wavelengths as .mat", foreign("x.h5", lambda path: path.write_bytes(HDF5))),
+    ("a TIFF", "Convert it: `gdal_translate", foreign("x.tif", lambda path: path.write_bytes(b"II*\0"))),
     ("NumPy: pickled objects", "Python objects in dtype", foreign("x.npy", save_npy(np.array([{}], object)))),
     (
         "NumPy: cut",

@@ -1,6 +1,7 @@
 """read_any: MATLAB, NumPy, NetCDF, ENVI and folders, and what of them is refused."""
 
 import pickle
+import warnings
 
 import h5py
 import numpy as np
@@ -9,7 +10,7 @@ from scipy.io import netcdf_file, savemat
 
 from hsichem import InputError
 from hsichem.loaders import envi
-from hsichem.loaders.any_file import read_any
+from hsichem.loaders.any_file import NotReflectance, read_any
 
 NM = np.array([900.0, 910.5, 930.0, 950.25, 1000.0])
 VALUES = np.random.default_rng(2).random((3, 4, 5))
@@ -109,6 +110,26 @@ def test_netcdf_conventions_packed_unsigned_and_missing(tmp_path):
     cube = read_any(tmp_path / "x.nc")
     assert np.argwhere(~cube.mask).tolist() == [[1, 2]]
     np.testing.assert_array_equal(cube.values[cube.mask], packed[cube.mask] * np.float32(0.5) - 3)
+
+
+@pytest.mark.parametrize("values, said", [(VALUES * 4000, True), (VALUES, False), (VALUES * 0, False)])
+def test_counts_are_not_taken_for_reflectance_without_a_word(tmp_path, values, said):
+    blank = np.zeros((20, *VALUES.shape[1:]))  # a background of zeros does not hide them
+    envi.write_cube(tmp_path / "x.hdr", np.concatenate([blank, values]).astype("f4"), NM)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        read_any(tmp_path / "x.hdr")
+    assert [each.category for each in caught] == [NotReflectance] * said
+    assert not said or "x.hdr: half of its values are above" in str(caught[0].message)
+
+
+@pytest.mark.parametrize(
+    "name, fix", [("x.tif", "Convert it: `gdal_translate"), ("x.CU3S", "Export it as ENVI"), ("x.h5", "Save")]
+)
+def test_formats_that_are_not_read_come_with_a_way(tmp_path, name, fix):
+    (tmp_path / name).write_bytes(b"II*\0")
+    with pytest.raises(InputError, match=f"not a known image: .* {fix}"):
+        read_any(tmp_path / name)
 
 
 def test_an_envi_image_by_header_or_data_and_a_folder(tmp_path):

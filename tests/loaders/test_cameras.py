@@ -99,6 +99,33 @@ OWN = [
     ("Specim Lumo", {"1000.00\n}": "1000.00,\n}", "5.60\n}\n": "5.60\n}\n\x1a\0\0"}, VALUES, NM, None),
     ("Specim Lumo", {"650.25,\n800.00": "800.00,\n650.25"}, VALUES[:, :, [0, 1, 3, 2, 4]], NM, "bands are sorted"),
     ("Specim Lumo", {"fps": "autodarkstartline = 2\nfps"}, VALUES[:2], NM, "from line 2 on"),
+    (
+        "Headwall Hyperspec III",
+        {"wavelength = {\n450.5\n,500\n,650.25\n,800\n,1000\n}": "band names = {450.5, 500, 650.25, 800, 1000}"},
+        VALUES,
+        NM,
+        "'band names' are taken for wavelengths, 450.5 to 1000",
+    ),
+    (
+        "Headwall Hyperspec III",
+        {
+            "wavelength units = nm\nwavelength = {\n450.5\n,500\n,650.25\n,800\n,1000\n}": "band names = {"
+            "450.50 Nanometers,500.00 Nanometers,650.25 Nanometers,800.00 Nanometers,1000.00 Nanometers}"
+        },
+        VALUES,
+        NM,
+        "'band names' are taken for wavelengths, 450.50 Nanometers to 1000.00 Nanometers",
+    ),
+    (
+        "Headwall Hyperspec III",
+        {
+            "wavelength units = nm\nwavelength = {\n450.5\n,500\n,650.25\n,800\n,1000\n}": "band names = {"
+            "Band 1 (0.4505 um), Band 2 (0.5 um), Band 3 (0.65025 um), Band 4 (0.8 um), Band 5 (1.0 um)}"
+        },
+        VALUES,
+        NM,
+        "'band names' are taken for wavelengths",
+    ),
     ("PRISMA, exported", {"{ 1.0 , 1.0": "{ 1.0 , 0.0"}, VALUES[:, :, [0, 2, 3, 4]], [NM[0], *NM[2:]], None),
 ]
 
@@ -106,6 +133,20 @@ REFUSED = [
     ("Specim Lumo", {"fps": "autodarkstartline = 0\nfps"}, "'autodarkstartline' is 0 of 3 lines"),
     ("Specim Lumo", {"fps": "autodarkstartline = 4\nfps"}, "'autodarkstartline' is 4 of 3 lines"),
     ("Specim Lumo", {"lines   = 3": "lines   = 4"}, "120 bytes, but its header declares 160"),  # stopped by hand
+    ("EnMAP, in micrometres", {"wavelength = {\n 0": "was = {\n 0"}, "band names do not tell them all: 'band 8 (0.45'"),
+    (
+        "Headwall Hyperspec III",
+        {
+            "wavelength = {\n450.5\n,500\n,650.25\n,800\n,1000\n}": "band names = {"
+            "Band 1, Band 2, Band 3, Band 4, Band 5}"
+        },
+        "band names do not tell them all: 'Band 1' ... 'Band 5'",
+    ),
+    (
+        "Headwall Hyperspec III",
+        {"wavelength = {\n450.5\n,500\n,650.25\n,800\n,1000\n}": "band names = {450.5, 500, 650.25, 800}"},
+        "band names do not tell them all",
+    ),
     ("Headwall Hyperspec III", {"= bil": "= bup"}, "'interleave' is 'bup'"),
     ("Headwall Hyperspec III", {"\n450.5\n,500": "\n650.25\n,650.25"}, "bands 1 and 2 both have the wavelength 650.25"),
     ("Headwall Hyperspec III", {"\n450.5": "\n0.0"}, "set bands without a wavelength to 0 in 'bbl'"),

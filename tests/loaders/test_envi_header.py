@@ -133,6 +133,7 @@ def test_a_line_that_is_no_key_is_said(tmp_path):
         ("", "first line is not 'ENVI'"),
         ("ENVO\nlines = 1", "first line is not 'ENVI'"),
         ("BYTEORDER I\nLAYOUT BIL\nNROWS 5\n", "first line is not 'ENVI'"),  # Esri's .hdr
+        ("nrows 5\nncols 4\nnbands 3\nbyteorder I\nlayout bil\n", "It is Esri's: `gdal_translate -of ENVI"),
         ("ENVI\n".encode("utf-16"), "it is no text"),
         (b"ENVI\nlines = \0 3", "it is no text"),
         ("ENVI\nwavelength = {1, 2\nlines = 3\n", "the { of 'wavelength' is not closed"),

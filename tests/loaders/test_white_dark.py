@@ -39,6 +39,69 @@ def test_calibration_against_a_loop(tmp_path, subfolder):
     np.testing.assert_array_equal(cube.wavelengths, NM)
 
 
+def without_light(folder, columns, bands, level=0):
+    """The capture with white at or below dark there; returns what is said."""
+    _, white, dark = make_capture(folder, white_lines=1, dark_lines=1)
+    white[:, columns, bands] = dark[:, columns, bands] - level
+    envi.write_cube(folder / "WHITEREF_pork.hdr", white.astype("u2"), NM)
+    with pytest.raises(InputError) as error:
+        envi.read_capture(folder)
+    return str(error.value)
+
+
+def test_why_white_is_not_above_dark(tmp_path):
+    every = slice(None)
+    assert "Hardly any light from 950 to 1000 nm" in without_light(tmp_path, every, [3, 4])
+    said = without_light(tmp_path, [0, 3], [0, 4])  # noise: half of the columns are above
+    assert "Hardly any light from" not in said and "A dead pixel?" in said  # two pixels of a band each
+    assert "from 900 to 900 nm, 1000 to 1000 nm: the lamp gives none" in without_light(tmp_path, slice(2), [0, 4])
+    assert "swapped, or was there no light?" in without_light(tmp_path, every, every, level=1)
+    assert "A dead pixel? Set its band to 0" in without_light(tmp_path, 2, 3)
+
+
+def test_a_band_without_light_is_left_out_by_the_scenes_header(tmp_path):
+    without_light(tmp_path, slice(None), [3, 4])
+    header = tmp_path / "pork.hdr"
+    header.write_text(header.read_text() + "bbl = {1, 1, 1, 0, 0}\n")
+    assert envi.read_capture(tmp_path).wavelengths.tolist() == NM[:3]
+
+
+@pytest.mark.parametrize("products", [["pork_rd", "pork_rd_rf"], ["pork_rad"], ["REFLECTANCE_pork"]])
+def test_products_beside_the_scene_are_named_and_what_to_give(tmp_path, products):
+    raw, *_ = make_capture(tmp_path)
+    for name in products:
+        envi.write_cube(tmp_path / f"{name}.hdr", np.float32(raw / 4095), NM)
+    with pytest.raises(InputError, match="a product of the camera's program") as error:
+        envi.read_capture(tmp_path)
+    said = str(error.value)
+    assert ("give" in said) == (products != ["pork_rad"]) and "The scene alone, by its own name, is counts" in said
+    assert f"give {products[-1]}.hdr by its own name, as reflectance" in said or products == ["pork_rad"]
+    for suffix in (".hdr", ".raw"):
+        (tmp_path / f"pork{suffix}").unlink()
+    if len(products) == 1:  # calibrated already, and not to be calibrated again
+        with pytest.raises(InputError, match="no scene as the camera stored it"):
+            envi.read_capture(tmp_path)
+
+
+@pytest.mark.parametrize("sign", ["description = {\nNumber of background = 200\n}\n", ""])
+def test_a_hyspex_scene_without_a_dark_frame(tmp_path, sign):
+    make_capture(tmp_path)
+    for suffix in (".hdr", ".raw"):
+        (tmp_path / f"DARKREF_pork{suffix}").unlink()
+    (tmp_path / "pork.hdr").write_text((tmp_path / "pork.hdr").read_text() + sign)
+    if not sign:
+        (tmp_path / "pork.raw").rename(tmp_path / "pork.hyspex")
+    with pytest.raises(InputError, match=r"pork.hdr: HySpex cameras keep the dark frame in the head .* DARKREF_<id>"):
+        envi.read_capture(tmp_path)
+
+
+def test_a_long_list_of_names_is_cut(tmp_path):
+    for k in range(30):
+        (tmp_path / f"ham{k:02d}.hdr").write_text("ENVI\n")
+    with pytest.raises(InputError, match=r"found ham00.hdr, .*, ham05.hdr and 24 more\. Give"):
+        find_frames(tmp_path, ".hdr")
+
+
 def test_white_not_above_dark_is_counted_and_placed(tmp_path):
     _, white, dark = make_capture(tmp_path, white_lines=1, dark_lines=1)
     white[0, 2, 3] = dark[0, 2, 3]
@@ -93,6 +156,9 @@ def test_missing_doubled_or_unfitting_references_are_refused(tmp_path):
         {"scene": "capture", "white": "white", "dark": "black"},
         {"scene": "ham_SWIR_384_raw", "white": "white panel", "dark": "ham_background"},
         {"scene": "white_bread_dark_crust", "white": "White Ref", "dark": "Dark-Reference"},
+        {"scene": "leaf.bil", "white": "white.bil", "dark": "dark.bil"},
+        {"scene": "leaf.raw", "white": "WHITEREF_leaf.raw", "dark": "DARKREF_leaf.raw"},
+        {"scene": "rd_1", "white": "white", "dark": "dark"},
         {"scene": "meat_white", "white": "WHITEREF_meat_white", "dark": "DARKREF_meat_white"},
     ],
 )
