@@ -1,4 +1,4 @@
-"""The commands: run, report, and data (list, make, fetch, verify, check, add)."""
+"""The commands: run, report, and data (list, make, fetch, verify, check, add, move, remove)."""
 
 import ast
 import errno
@@ -112,7 +112,7 @@ def report(folder):
 
 @main.group("data")
 def data_group():
-    """The data sets: list, make, fetch, verify; your own: check, add."""
+    """The data sets: list, make, fetch, verify; your own: check, add, move, remove."""
 
 
 @data_group.command("list")
@@ -120,6 +120,8 @@ def list_():
     """Name, state, title and licence of each data set."""
     for name, entry in datasets.read_manifest().items():
         click.echo(f"{name:18} {datasets.status(name):15} {entry['title']}\n{'':18} licence: {entry['licence']}\n")
+    if broken := datasets.broken_entries():  # the others can be used all the same
+        raise InputError("\n".join(broken.values()))
 
 
 @data_group.command()
@@ -163,16 +165,27 @@ def _own(command):
 
 @data_group.command()
 @_own
-def check(folder, response, unit, mask):
-    """List what is in FOLDER, captures and references.csv or .xlsx, and every problem with it."""
-    from hsichem.datasets import check_folder
+@click.option("--masks", type=click.Path(path_type=Path), help="The overview of the masks.  [default: masks.png, here]")
+def check(folder, response, unit, mask, masks):
+    """List what is in FOLDER, captures and references.csv or .xlsx, and every problem with it.
 
-    findings = check_folder(folder, response, unit, parse_value(mask))
+    Ends with 1 if something hinders that it is added and run. An overview of the masks is drawn, but into FOLDER only
+    if --masks names a file there.
+    """
+    findings = datasets.check_folder(folder, response, unit, parse_value(mask))
     click.echo("\n".join(findings.found))
-    if findings.problems:
-        listed = "\n".join(f"{number:3}. {problem}" for number, problem in enumerate(findings.problems, start=1))
-        raise _stop(f"{len(findings.problems)} problems\n{listed}", 1)
-    click.echo("no problems")
+    here = not Path.cwd().is_relative_to(folder.resolve())
+    if findings.looks and (masks or here):
+        datasets.draw_masks(findings.looks, masks or Path("masks.png"))
+        click.echo(f"masks: drawn in {(masks or Path('masks.png')).resolve()}; look at them")
+    elif findings.looks:
+        click.echo("masks: not drawn, as this is the captures' folder; name a file for the overview with --masks")
+    if not findings.problems:
+        return click.echo("no problems")
+    listed = "\n".join(f"{number:3}. {problem}" for number, problem in enumerate(findings.problems, start=1))
+    if findings.hindering:
+        raise _stop(f"{len(findings.problems)} problems, {len(findings.hindering)} of which hinder\n{listed}", 1)
+    click.echo(f"nothing hinders; to look at:\n{listed}")
 
 
 @data_group.command()
@@ -181,4 +194,22 @@ def check(folder, response, unit, mask):
 def add(folder, response, unit, mask, name):
     """Make FOLDER a data set: `hsichem run --dataset NAME`, and any notebook."""
     entry = datasets.add(folder, name, response, unit, parse_value(mask))
-    click.echo(f"{name}: {entry['response']} ({entry['references'][entry['response']]}). {entry['splits']}")
+    others = [each for each in entry["references"] if each != entry["response"]]
+    hint = f" --response chooses another: {', '.join(others)}." if others and not response else ""
+    click.echo(f"{name}: {entry['response']} ({entry['references'][entry['response']]}).{hint} {entry['splits']}")
+    click.echo(f"bin, crop_nm and its texts can be changed in {datasets.entry_file(name)}")
+
+
+@data_group.command()
+@click.argument("name")
+@click.argument("folder", type=click.Path(path_type=Path))
+def move(name, folder):
+    """Say that your data set NAME lies in FOLDER now."""
+    click.echo(f"{name}: {datasets.move(name, folder)['folder']}")
+
+
+@data_group.command()
+@click.argument("name")
+def remove(name):
+    """Forget your data set NAME; its captures stay where they are."""
+    click.echo(f"removed {datasets.remove(name)}; the captures stay")

@@ -44,7 +44,10 @@ def foreground_mask(cube: Cube, on: str | float = "brightness") -> np.ndarray:
     inside, _ = _brighter(cube, on)
     pieces, n = ndimage.label(ndimage.binary_opening(inside))
     if n == 0:
-        raise InputError(f"cube {cube.name!r}: no sample found; every pixel is about equally bright. Give a mask.")
+        raise InputError(
+            f"cube {cube.name!r}: no sample found; every pixel is about equally bright. Look for it in another way "
+            "(pca, a wavelength in nm, none; --mask on the command line), or give a mask."
+        )
     largest = 1 + np.argmax(np.bincount(pieces.ravel())[1:])
     return ndimage.binary_fill_holes(pieces == largest)
 

@@ -6,8 +6,22 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "check": ["check_folder"],
+        "check_images": ["draw_masks"],
         "samples": ["Sample"],
-        "store": ["Dataset", "add", "fetch", "make", "open_dataset", "read_manifest", "status", "verify"],
+        "store": [
+            "Dataset",
+            "add",
+            "broken_entries",
+            "entry_file",
+            "fetch",
+            "make",
+            "move",
+            "open_dataset",
+            "read_manifest",
+            "remove",
+            "status",
+            "verify",
+        ],
         "table": ["one_test_group"],
     },
 )

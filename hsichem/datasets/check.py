@@ -1,35 +1,43 @@
 """Every problem of a folder of captures at once: its table, its images, and how they fit together."""
 
-import warnings
+import math
+import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
-from hsichem._base import InputError, to_float
-from hsichem.cubes import Cube, saturated
+from hsichem._base import InputError, gathered
+from hsichem.datasets.check_images import Look, look_at, odd_bands, odd_whites
 from hsichem.datasets.own import check_way, choose_response, state_splits
-from hsichem.datasets.samples import find_images, image_problems, read_masked
-from hsichem.datasets.table import Table, one_test_group, read_table
-from hsichem.loaders import exposure_times, find_frames, read_counts
+from hsichem.datasets.samples import find_images, holds_image, image_problems, unused_masks
+from hsichem.datasets.table import Table, check_place, one_test_group, read_table
 
+RUN_GB, HELD = 0.5, 1.5  # what a run takes before it has an image, and then for each byte of the images
+READ = 4  # times: by how many notebooks
 FEWEST = 2  # samples in the test set and in each fold: one says nothing about a spread
-SATURATED = 0.01  # of the sample's pixels; single glints are usual
-DRIFT = 0.05  # of a white reference's level against the median of all
-COUNTS = 2  # a median above it is not reflectance
-SPECK = 0.01  # of the image; a smaller mask has missed the sample
-LINES = 8  # fewer lines can have the same count by chance
 
 
 @dataclass
 class Findings:
-    """What is in the folder, sentence by sentence, and what is wrong with it, each with what to do."""
+    """What is in the folder, sentence by sentence, and what is wrong with it, each with what to do.
+
+    hindering: what keeps it from being added or run. remarks: what to look at before it is. looks: the images that
+    could be read, by name (see check_images.draw_masks).
+    """
 
     found: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    hindering: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    looks: dict[str, Look] = field(default_factory=dict)
+
+    @property
+    def problems(self) -> list[str]:
+        """Both, what hinders first."""
+        return self.hindering + self.remarks
 
 
 def check_folder(folder, response=None, unit=None, mask="brightness") -> Findings:
@@ -37,32 +45,80 @@ def check_folder(folder, response=None, unit=None, mask="brightness") -> Finding
 
     Beyond what keeps it from being opened: values outside 0-100 % or all alike, too few samples in a fold, a group
     divided among splits, saturated pixels, detector elements that are dead, white references that differ between
-    captures, images of other bands, and masks that are specks. Raises InputError when there is no such folder, and
-    for an unknown way to find masks.
+    captures, images of other bands, masks that are specks or follow no edge, and what the loaders warn of. What three
+    samples or more have in common is one sentence. Raises InputError when there is no such folder, when it is not the
+    one with the table but the one above, and for an unknown way to find masks.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected one with captures and references.csv.")
     check_way(mask)
-    images = find_images(folder)
-    findings, ids = Findings([f"{len(images)} captures and images"]), list(images)
+    check_place(folder)
+    images, findings = find_images(folder), Findings()
     try:
         table = read_table(folder)
         ids = [name for name in dict.fromkeys(table.ids) if name]
         _check_table(table, response, unit, findings)
     except InputError as error:
-        findings.problems.append(str(error))
-    findings.problems += image_problems(ids, images)
-    for name in sorted(set(images) - set(ids)):
-        findings.problems.append(f"{name}: no line in the table; add one, or move it out of the folder.")
-    seen = {}
+        ids = [name for name in images if any(map(holds_image, images[name]))]
+        findings.hindering.append(str(error))
+    images = {name: paths for name, paths in images.items() if name in ids or any(map(holds_image, paths))}
+    findings.found.insert(0, f"{len(images)} captures and images")
+    findings.hindering += image_problems(ids, images, folder)
+    findings.remarks += [
+        f"{name}: no line in the table; add one, or move it out of the folder." for name in images if name not in ids
+    ]
+    findings.remarks += unused_masks(folder, ids)
+    start = time.monotonic()
     for name in tqdm([name for name in ids if len(images.get(name, ())) == 1], desc="captures", unit="capture"):
         try:
-            seen[name] = _check_image(folder, name, images[name][0], mask, findings)
+            look = findings.looks[name] = look_at(folder, name, images[name][0], mask)
         except (InputError, OSError) as error:
-            findings.problems.append(f"{name}: cannot be used: {error}")
-    findings.problems += _odd_ones(seen)
+            findings.hindering.append(f"{name}: cannot be used: {error}")
+            continue
+        findings.hindering += [f"{name}: {problem}" for problem in look.hindering]
+        findings.remarks += [f"{name}: {remark}" for remark in look.remarks]
+    if findings.looks:
+        findings.found += _describe(findings.looks, time.monotonic() - start)
+    findings.hindering += odd_bands(findings.looks)
+    findings.remarks += [*odd_whites(findings.looks), *_too_large(findings.looks)]
+    findings.hindering, findings.remarks = gathered(findings.hindering), gathered(findings.remarks)
     return findings
+
+
+def _describe(looks: dict[str, Look], seconds: float) -> Iterator[str]:
+    """Their sizes in a line, and what a run will need."""
+    sizes = zip(*(look.shape for look in looks.values()), strict=True)
+    rows, cols, bands = (_range(size, "{}") for size in sizes)
+    share = _range([look.share for look in looks.values()], "{:.0%}")
+    yield f"{len(looks)} images of {rows} x {cols} pixels, {bands} bands, sample {share} of it"
+    bytes_ = [4 * math.prod(look.shape) for look in looks.values()]
+    yield (
+        f"memory: {max(bytes_) / 1e9:.2g} GB for the largest image, {sum(bytes_) / 1e9:.2g} GB for all; a run needs "
+        f"about {_run_gb(looks):.2g} GB"
+    )
+    yield f"time: reading them took {seconds:.0f} s; a run reads them {READ} times"
+
+
+def _run_gb(looks: dict[str, Look]) -> float:
+    return RUN_GB + HELD * sum(4e-9 * math.prod(look.shape) for look in looks.values())
+
+
+def _too_large(looks: dict[str, Look]) -> Iterator[str]:
+    try:
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    except (AttributeError, ValueError, OSError):  # Windows does not say so
+        return
+    if (need := _run_gb(looks)) > there:
+        yield (
+            f"memory: a run needs about {need:.2g} GB, and this computer has {there:.2g} GB. Cut the images, or "
+            "average or leave out bands: bin and crop_nm in the file that `hsichem data add` names."
+        )
+
+
+def _range(values, form: str) -> str:
+    low, high = form.format(min(values)), form.format(max(values))
+    return low if low == high else f"{low} to {high}"
 
 
 def _check_table(table: Table, response, unit, findings: Findings) -> None:
@@ -70,16 +126,22 @@ def _check_table(table: Table, response, unit, findings: Findings) -> None:
     groups = [row.group for row in table.rows]
     findings.found.append(f"{table.path.name}: {len(table.ids)} lines, {len(set(groups))} groups of samples")
     findings.found += [f"column {name!r} has no numbers and is not used" for name in table.ignored]
-    findings.problems += table.problems
+    findings.hindering += table.problems
     try:
-        findings.found.append("response: {} ({})".format(*choose_response(table, response, unit)))
+        chosen, unit = choose_response(table, response, unit)
+        others = [name for name in table.units if name != chosen]
+        hint = f"; --response chooses another: {', '.join(others)}" if others and not response else ""
+        findings.found.append(f"response: {chosen} ({unit}){hint}")
     except InputError as error:
-        findings.problems.append(str(error))
+        findings.hindering.append(str(error))
     for name in table.units:
-        findings.problems += _value_problems(table, name)
+        findings.hindering += _value_problems(table, name)
+    findings.remarks += _shares(table)
     splits = table.splits()
     findings.found.append(f"splits: {state_splits(table)} {dict(sorted(Counter(splits).items()))}")
-    findings.problems += [f"{table.path}: {problem}" for problem in _split_problems(groups, splits)]
+    findings.hindering += [f"{table.path}: {problem}" for problem in _split_problems(groups, splits)]
+    few = [(split, n) for split, n in sorted(Counter(splits).items()) if n < FEWEST]
+    findings.remarks += [f"{table.path}: {_too_few(n, split)}" for split, n in few]
 
 
 def _value_problems(table: Table, name: str) -> Iterator[str]:
@@ -92,21 +154,21 @@ def _value_problems(table: Table, name: str) -> Iterator[str]:
     for row in table.rows:
         if not 0 <= (value := row.values[name]) <= 100:
             yield f"{table.path}, line {row.line}: {name} is {value:g}; expected 0 to 100 %. Mistyped?"
-    if 0 <= low < high <= 1:
-        shares = f"from {low:g} to {high:g}, as shares of 1 are"
-        yield f"{table.path}: {name} is {shares}; multiply by 100 if they are."
+
+
+def _shares(table: Table) -> Iterator[str]:
+    for name, unit in table.units.items():
+        values = [row.values[name] for row in table.rows]
+        low, high = min(values, default=0), max(values, default=0)
+        if (unit or "%").startswith("%") and 0 <= low < high <= 1:
+            yield f"{table.path}: {name} is from {low:g} to {high:g}, as shares of 1 are; multiply by 100 if they are."
 
 
 def _split_problems(groups: list[str], splits: list[int]) -> Iterator[str]:
-    sizes = Counter(splits)
-    for split in sorted({0, 1, 2} | set(sizes)):
-        if sizes[split] < FEWEST:
-            what = f"fold {split}" if split else "the test set (split 0)"
-            yield (
-                f"{sizes[split]} samples in {what}; expected {FEWEST} or more. Move some there, or delete the column "
-                "'split', and splits are assigned."
-            )
-    if sizes[0] >= FEWEST and (problem := one_test_group(groups, splits)):
+    for split in (0, 1, 2):
+        if split not in splits:
+            yield _too_few(0, split)
+    if splits.count(0) >= FEWEST and (problem := one_test_group(groups, splits)):
         yield problem
     for group in dict.fromkeys(groups):
         found = sorted({split for other, split in zip(groups, splits, strict=True) if other == group})
@@ -117,82 +179,9 @@ def _split_problems(groups: list[str], splits: list[int]) -> Iterator[str]:
             )
 
 
-def _check_image(folder: Path, name: str, path: Path, mask, findings: Findings) -> tuple:
-    """(bands,) wavelengths and level of the white reference per second, None without one: what is compared later.
-
-    Raises InputError or OSError for an image that cannot be read.
-    """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        cube, frames = read_masked(folder, name, path, mask), _frames(path)
-    findings.found += [f"{name}: {warning.message}" for warning in caught]
-    share = cube.foreground.mean()
-    size = "{} x {} pixels, {} bands".format(*cube.values.shape)
-    findings.found.append(f"{name}: {size}, sample {share:.0%} of it")
-    findings.problems += [f"{name}: {problem}" for problem in _image_problems(cube, share, frames)]
-    if not {"white", "dark"} <= set(frames):
-        return cube.wavelengths, None
-    (white, header), (dark, _) = frames["white"], frames["dark"]
-    level = white.mean(axis=(0, 1), dtype=float) - dark.mean(axis=(0, 1), dtype=float)
-    time = next(iter(exposure_times(header, find_frames(path, ".hdr")["white"]).values()), "1")
-    return cube.wavelengths, level / (to_float(time) or 1.0)
-
-
-def _frames(path: Path) -> dict:
-    """scene, and white and dark if there are, as (counts, header); empty for files that are not ENVI."""
-    if path.suffix.lower() == ".hdr":
-        return {"scene": read_counts(path)}
-    try:
-        return {kind: read_counts(file, "dark" in kind) for kind, file in find_frames(path, ".hdr").items()}
-    except InputError:
-        return {}
-
-
-def _image_problems(cube: Cube, share: float, frames: dict) -> Iterator[str]:
-    if share < SPECK:
-        yield f"its mask covers {share:.1%} of the image; choose another way, or put one into the folder 'masks'."
-    if (median := np.median(cube.values[cube.foreground])) > COUNTS:
-        yield (
-            f"half of its values are above {median:.4g}, so they are not reflectance (1 = white). Give the capture's "
-            "folder with white and dark frames, or state 'reflectance scale factor' in the header."
-        )
-    if "white" in frames and (over := saturated(frames["white"][0]).mean()):
-        yield f"{over:.1%} of its white reference is saturated, so its reflectance is too high; expose it shorter."
-    if "scene" not in frames:
-        return
-    counts, nm = frames["scene"][0], cube.wavelengths
-    if (over := saturated(counts)[cube.foreground].mean()) > SATURATED:
-        yield f"{over:.1%} of the sample's pixels are saturated; capture it again with a shorter exposure."
-    if len(counts) < LINES:
-        return
-    same = np.logical_and.reduce([line == counts[0] for line in counts[1:]])  # (cols, bands); line by line for memory
-    same &= counts[0] != counts.max()
-    if same.any():
-        col, band = np.argwhere(same)[0]
-        at = f"{nm[band]:.0f} nm" if len(nm) == counts.shape[2] else f"stored band {band}"
-        yield (
-            f"{same.sum()} of {same.size} detector elements count the same in every line, first at column {col}, {at}: "
-            "dead. Leave the band out (bbl in the header), or replace the values by those beside."
-        )
-
-
-def _odd_ones(seen: dict[str, tuple]) -> Iterator[str]:
-    """Captures against each other: their bands and their white references."""
-    bands = Counter(tuple(nm.round(1)) for nm, _ in seen.values())
-    usual = bands.most_common(1)[0][0] if bands else ()
-    for name, (nm, _) in seen.items():
-        if len(nm) != len(usual) or not np.allclose(nm, usual, rtol=0, atol=0.5):
-            yield (
-                f"{name}: {len(nm)} bands of {nm[0]:.1f} to {nm[-1]:.1f} nm, most others have {len(usual)} of "
-                f"{usual[0]:.1f} to {usual[-1]:.1f} nm; a model needs the same in all. Is it another camera's?"
-            )
-    whites = {name: white for name, (nm, white) in seen.items() if white is not None and len(nm) == len(usual)}
-    if len(whites) < 3:
-        return
-    median = np.median(list(whites.values()), axis=0)
-    for name, white in whites.items():
-        if abs((level := np.median(white / median)) - 1) > DRIFT:
-            yield (
-                f"{name}: its white reference is at {level:.0%} of the median of all. Was the lamp warm, the tile "
-                "clean and in its place? Capture it again, or leave it out."
-            )
+def _too_few(number: int, split: int) -> str:
+    what = f"fold {split}" if split else "the test set (split 0)"
+    return (
+        f"{number} samples in {what}; expected {FEWEST} or more. Move some there, or delete the column 'split', and "
+        "splits are assigned."
+    )

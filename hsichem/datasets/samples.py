@@ -1,6 +1,7 @@
 """From a data set's folder to its Samples, one function for each layout of files."""
 
 import dataclasses
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -9,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
-from hsichem._base import InputError, closest
+from hsichem._base import InputError, closest, few, gathered
 from hsichem.cubes import Cube, foreground_mask
 from hsichem.datasets.table import read_table
-from hsichem.loaders import DATA_SUFFIXES, MASK_SUFFIXES, READERS, read_any, read_capture, read_cube, read_mask
+from hsichem.loaders import DATA_SUFFIXES, EXPORT, MASK_SUFFIXES, READERS, read_any, read_capture, read_cube, read_mask
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,11 @@ def _samples(folder: Path, references: dict, load: Callable[[str, Path], Cube]) 
     Raises InputError that names each line at fault, and each sample without an image or with two.
     """
     table, images = read_table(folder, references), find_images(folder)
-    if problems := table.problems + image_problems([row.id for row in table.rows], images):
-        raise InputError("\n".join(problems))
+    if problems := table.problems + image_problems([row.id for row in table.rows], images, folder):
+        raise InputError("\n".join(gathered(problems)))
     samples = []
     for row, split in zip(table.rows, table.splits(), strict=True):
-        (image,), truth = images[row.id], partial(_map_if_there, folder / "truth" / f"{row.id}.npy")
+        (image,), truth = images[row.id], partial(_map_if_there, folder / "truth", row.id)
         samples.append(Sample(row.id, split, row.group, row.values, image, partial(load, row.id, image), truth))
     return samples
 
@@ -64,8 +65,8 @@ def _samples(folder: Path, references: dict, load: Callable[[str, Path], Cube]) 
 def find_images(folder) -> dict[str, list[Path]]:
     """Id -> where its image lies: subfolders, and files that read_any takes. More than one is a fault.
 
-    Subfolders called masks and truth, hidden ones, and files of other kinds are no images. Raises InputError for a
-    folder that cannot be read.
+    Subfolders called masks and truth, hidden ones, and files of other kinds are no images. Ids are in Unicode's form
+    NFC, whatever form the file system keeps. Raises InputError for a folder that cannot be read.
     """
     try:
         inside = sorted(Path(folder).iterdir())
@@ -78,22 +79,60 @@ def find_images(folder) -> dict[str, list[Path]]:
             name = Path(name).stem
         hidden = path.name.startswith(".") or name in ("masks", "truth")
         if not hidden and (path.is_dir() or path.suffix.lower() in (".hdr", *READERS)):
-            found.setdefault(name, []).append(path)
+            found.setdefault(_nfc(name), []).append(path)
     return found
 
 
-def image_problems(names, images: dict[str, list[Path]]) -> list[str]:
+def holds_image(path: Path) -> bool:
+    """Whether there is a file that can be an image at `path`, in it, or in its subfolder `capture`."""
+    inside = [path, *path.glob("*"), *path.glob("capture/*")]
+    return any(file.suffix.lower() in (".hdr", *READERS, *EXPORT) and file.is_file() for file in inside)
+
+
+def image_problems(names, images: dict[str, list[Path]], folder: Path) -> list[str]:
     """What is wrong with the images of the samples `names`, as far as one sees without reading them."""
     problems = []
     for name in names:
         if name not in images:
-            close = closest(name, images, cutoff=0.8)  # less alike are the ids of any two samples
-            hint = f"is it {close!r}? Rename one" if close else "copy it there, or delete the line"
-            problems.append(f"{name}: no capture or image of this name in the folder; {hint}.")
+            problems.append(f"{name}: no capture or image of this name in the folder; {_hint(name, images, folder)}.")
         elif len(images[name]) > 1:
             files = " and ".join(path.name for path in images[name])
             problems.append(f"{name}: two images, {files}; move one away.")
     return problems
+
+
+def _hint(name: str, images: dict[str, list[Path]], folder: Path) -> str:
+    if other := _of_name(folder, name, EXPORT):
+        return f"{other[0].name} is not of a kind that is read: {EXPORT[other[0].suffix.lower()]}"
+    if zeros := [each for each in images if each.lstrip("0") == name.lstrip("0")]:
+        return f"is it {zeros[0]!r}? Programs for tables drop leading zeros: format the column 'id' as text"
+    if close := closest(name, images, cutoff=0.8):  # less alike are the ids of any two samples
+        return f"is it {close!r}? Rename one"
+    return "copy it there, or delete the line"
+
+
+def drawn_masks(folder: Path, name: str) -> list[Path]:
+    """The files in the folder `masks` that are a sample's mask; more than one is a fault."""
+    return _of_name(folder / "masks", name, MASK_SUFFIXES)
+
+
+def unused_masks(folder: Path, names) -> list[str]:
+    """A sentence if there are masks in the folder `masks` that belong to none of the samples `names`."""
+    of_sample = {path for name in names for path in drawn_masks(folder, name)}
+    files = [path for path in sorted((folder / "masks").glob("[!.]*")) if path.suffix.lower() in MASK_SUFFIXES]
+    if not (unused := [path.name for path in files if path not in of_sample]):
+        return []
+    return [f"{folder / 'masks'}: {few(unused)}: no sample of this name, so not used; rename or remove."]
+
+
+def _of_name(folder: Path, name: str, suffixes) -> list[Path]:
+    """The files of a folder called `name`, with one of these endings, in capitals or not."""
+    files = sorted(folder.glob("*"))
+    return [file for file in files if _nfc(file.stem) == _nfc(name) and file.suffix.lower() in suffixes]
+
+
+def _nfc(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def read_masked(folder: Path, name: str, path: Path, mask: str | float) -> Cube:
@@ -102,7 +141,7 @@ def read_masked(folder: Path, name: str, path: Path, mask: str | float) -> Cube:
     Pixels that the file marks as without data are in no mask.
     """
     cube = read_any(path)
-    drawn = [file for suffix in MASK_SUFFIXES if (file := folder / "masks" / f"{name}{suffix}").is_file()]
+    drawn = drawn_masks(folder, name)
     if len(drawn) > 1:
         raise InputError(f"{name}: two masks, {' and '.join(file.name for file in drawn)}; keep one.")
     if drawn:
@@ -151,8 +190,9 @@ def specim_fx10(folder: Path, references: dict) -> list[Sample]:
     return [Sample("crop128", 0, "crop128", {}, capture, partial(read_capture, capture), _no_map)]
 
 
-def _map_if_there(path: Path) -> np.ndarray | None:
-    return np.load(path, allow_pickle=False) if path.is_file() else None
+def _map_if_there(folder: Path, name: str) -> np.ndarray | None:
+    found = _of_name(folder, name, (".npy",))
+    return np.load(found[0], allow_pickle=False) if found else None
 
 
 def _no_map() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pooch
 
-from hsichem._base import InputError, locked, refused
+from hsichem._base import InputError, closest, locked, refused
 from hsichem.cubes import Cube, crop_and_bin
 from hsichem.datasets import manifest, own
 from hsichem.datasets.makers import mosaic, phantom
@@ -67,14 +67,20 @@ class Dataset:
 
 
 def read_manifest(root=None) -> dict:
-    """All entries of data_manifest.yaml, and the user's own (see add), checked.
+    """All entries of data_manifest.yaml, and the user's own (see add) that can be used (see broken_entries), checked.
 
     In the repository data_manifest.yaml stands at the root, installed in the package.
     """
     package = Path(__file__).parents[1]
     in_repository, in_package = (place / "data_manifest.yaml" for place in (package.parent, package))
     known = manifest.read(in_repository if in_repository.is_file() else in_package)
-    return known | own.read_entries(_cache(root), known)
+    return known | own.read_entries(_cache(root), known)[0]
+
+
+def broken_entries(root=None) -> dict[str, str]:
+    """The user's own entries that cannot be used, by name, each with what is wrong with its file."""
+    known = [name for name, entry in read_manifest(root).items() if "folder" not in entry]
+    return own.read_entries(_cache(root), known)[1]
 
 
 def add(folder, name: str, response=None, unit=None, mask="brightness", root=None) -> dict:
@@ -85,11 +91,46 @@ def add(folder, name: str, response=None, unit=None, mask="brightness", root=Non
     Raises InputError for what own.make_entry refuses, and for a name that another data set has.
     """
     folder, known = Path(folder).resolve(), read_manifest(root)
-    if name in known and known[name].get("folder") != str(folder):
-        raise InputError(f"a data set {name!r} is there already: {known[name]['title']}. Choose another name.")
-    entry = own.make_entry(folder, name, response, unit, mask)
+    if broken := broken_entries(root).get(name):  # with what the user may have changed in it
+        raise InputError(broken)
+    earlier = known.get(name)
+    if earlier and earlier.get("folder") != str(folder):
+        of, moved = earlier["title"], ""
+        if "folder" in earlier:
+            of = f"the folder {earlier['folder']}"
+            moved = (
+                f", or `hsichem data move {name} NEWFOLDER` if that was moved, or `hsichem data remove {name}` first"
+            )
+        raise InputError(f"a data set {name!r} is there already: {of}. Choose another name{moved}.")
+    entry = own.make_entry(folder, name, response, unit, mask, earlier)
     own.write_entry(_cache(root), name, entry)
     return entry
+
+
+def remove(name: str, root=None) -> Path:
+    """Forget a folder of the user's own: its entry goes, its captures stay. Returns the entry's file.
+
+    Raises InputError when there is no such entry; the kit's own sets cannot be removed.
+    """
+    return own.remove_entry(_cache(root), name)
+
+
+def move(name: str, folder, root=None) -> dict:
+    """Say that a folder of the user's own lies elsewhere now; all else of its entry stays. Returns the entry.
+
+    Raises InputError when `name` is none of the user's, and for a folder without the same table and images.
+    """
+    entry, _, _ = _find(name, root)
+    if "folder" not in entry:
+        raise InputError(f"{name} is a data set of the kit, and not a folder of your own; there is nothing to move.")
+    entry = own.moved_entry(entry, name, Path(folder).resolve())
+    own.write_entry(_cache(root), name, entry)
+    return entry
+
+
+def entry_file(name: str, root=None) -> Path:
+    """The file with the entry of a folder of the user's own, in which bin, crop_nm and the texts can be changed."""
+    return own.entry_file(_cache(root), name)
 
 
 def open_dataset(name: str, root=None, size=None) -> Dataset:
@@ -223,7 +264,11 @@ def _find(name: str, root, size: str | None = None) -> tuple[dict, Path, str | N
     """
     known = read_manifest(root)
     if name not in known:
-        raise InputError(f"data set {name!r} is not in the manifest; known: {', '.join(known)}.")
+        if broken := broken_entries(root).get(name):
+            raise InputError(broken)
+        close = closest(name, known)
+        hint = f"did you mean {close!r}? Known" if close else "known"
+        raise InputError(f"data set {name!r} is not in the manifest; {hint}: {', '.join(known)}.")
     entry = known[name]
     if "recipe" not in entry:
         return entry, Path(entry.get("folder", _cache(root) / name)), None

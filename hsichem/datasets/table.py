@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import unicodedata
 import zipfile
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,13 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from hsichem._base import InputError, is_number, to_float
+from hsichem._base import InputError, closest, few, is_number, to_float
 
 NAMES = ("references.csv", "references.xlsx")
 GROUPS = ("group", "animal")  # columns that say which samples belong together; without one, each stands alone
 LABELS = ("id", "split", *GROUPS)  # columns without reference values
 PLAIN = re.compile(r"\w[\w .+()-]*(?<![ .])")  # a name that is one folder's on every system
 HEADING = re.compile(r"(?P<name>.*?)\s*[(\[](?P<unit>.*)[)\]]")  # fat (% w/w)
+ALLOWED = "letters, digits, blanks and . _ + - ( ), beginning with a letter or digit"  # what PLAIN says
+NUMBER = re.compile(r"([-+]?\d+(?:[.,]\d+)?)\s*(%.*|[mµμ]?g ?/ ?(?:100 ?)?(?:g|kg))?", re.IGNORECASE)  # 13,3 and 13.3 %
+SHEETS = (".csv", ".xlsx", ".xls", ".ods", ".tsv", ".txt")  # what a table of references may have been saved as
 TABLE_BYTES = 2**24  # at most
 SEED = 0  # with which splits are assigned
 
@@ -87,7 +91,8 @@ def read_table(folder, references=None) -> Table:
     """The table in `folder`, its rows without a fault, and a sentence for each fault.
 
     Columns: `id`, `split` (0 test, 1 to 5 folds) and `group` or `animal` if any, and reference values, whose heading
-    may state a unit, `fat (% w/w)`. references: the columns to read; None: all others in which there is a number.
+    may state a unit, `fat (% w/w)`. references: the columns to read; None: all others in which there is a number, or
+    mostly numbers with a decimal comma or a unit behind them, each of which is then a fault.
     Raises InputError when there is no table, two of them, or one that cannot be read.
     """
     path = find_table(folder)
@@ -95,7 +100,7 @@ def read_table(folder, references=None) -> Table:
     units = _read_headings(path, headings)
     cells = [(line, dict(zip_longest(units, row, fillvalue=""))) for line, row in lines]
     others = [name for name in units if name not in LABELS]
-    with_numbers = [name for name in others if any(_is_number(row[name]) for _, row in cells)]
+    with_numbers = [name for name in others if _has_numbers([row[name] for _, row in cells])]
     wanted = with_numbers if references is None else list(references)
     if absent := [name for name in ("id", *wanted) if name not in units]:
         raise InputError(f"{path}: no column {absent[0]!r}; found {', '.join(units)}.")
@@ -119,8 +124,23 @@ def find_table(folder) -> Path:
     found = [path for path in paths if path.is_file()]
     if len(found) == 1:
         return found[0]
-    missing = f"missing, and no {NAMES[1]} either; a data set needs this table of its samples"
-    raise InputError(f"{paths[0]}: {f'there is {NAMES[1]}, too; keep one' if found else missing}.")
+    if found:
+        raise InputError(f"{paths[0]}: there is {NAMES[1]}, too; keep one.")
+    check_place(folder)
+    files = sorted(path.name for path in Path(folder).glob("[!.~]*") if path.suffix.lower() in SHEETS)
+    like = [name for name in files if closest(name.lower(), NAMES)]
+    like = like or [name for name in files if not name.endswith(".txt")]  # of wavelengths, as likely
+    hint = f" Is it {few(like, 3)}? Rename it, or save it again as one of these." if like else ""
+    raise InputError(
+        f"{paths[0]}: missing, and no {NAMES[1]} either; a data set needs this table of its samples.{hint}"
+    )
+
+
+def check_place(folder) -> None:
+    """Raises InputError for a folder without a table where its subfolders have one: one of these is meant."""
+    inside = sorted({path.parent.name for name in NAMES for path in Path(folder).glob(f"*/{name}")})
+    if inside and not any(Path(folder, name).is_file() for name in NAMES):
+        raise InputError(f"{folder}: has no references table, but its subfolder {few(inside)} has; give that folder.")
 
 
 def _read_headings(path: Path, headings: list[str]) -> dict[str, str | None]:
@@ -144,12 +164,14 @@ def _faults(row: dict[str, str], wanted: list[str], group: str, first_line: int 
         if not cell:
             faults.append(f"no value of {name}; measure it, or delete the line")
         elif not _is_number(cell):
-            has_comma = _is_number(cell.replace(",", ".", 1))
-            faults.append(f"{name} is {cell!r}; {'use a decimal point' if has_comma else 'expected a finite number'}")
+            faults.append(f"{name} is {cell!r}; {_number_hint(cell)}")
     if row.get("split", "0") not in tuple("012345"):
         faults.append(f"split is {row['split']!r}; expected 0 to 5: 0 to test on, the others folds")
     if not PLAIN.fullmatch(row["id"]):
-        faults.append(f"id {row['id']!r} is missing or no plain folder name; give the name of its capture")
+        faults.append(
+            f"id {row['id']!r} is missing or no plain folder name; give the name of its capture: {ALLOWED}. Rename the "
+            "capture where it has others"
+        )
     elif first_line:
         faults.append(f"id {row['id']!r} is given twice, first in line {first_line}; keep one")
     elif not row[group]:
@@ -159,6 +181,21 @@ def _faults(row: dict[str, str], wanted: list[str], group: str, first_line: int 
 
 def _is_number(cell: str) -> bool:
     return is_number(to_float(cell))
+
+
+def _has_numbers(column: list[str]) -> bool:
+    filled = [cell for cell in column if cell]
+    alike = sum(NUMBER.fullmatch(cell) is not None for cell in filled)
+    return any(map(_is_number, filled)) or 2 * alike > len(filled)
+
+
+def _number_hint(cell: str) -> str:
+    match = NUMBER.fullmatch(cell)
+    if match and match[2]:
+        return f"the unit belongs into the heading, '({match[2]})', and the number alone into the cell"
+    if match:
+        return "use a decimal point. A program set to decimal commas writes them; save as references.xlsx instead"
+    return "expected a finite number"
 
 
 def _read_csv(path: Path) -> list[tuple[int, list[str]]]:
@@ -198,8 +235,12 @@ def _check_size(path: Path, size: int) -> None:
 
 
 def _filled(path: Path, lines) -> list[tuple[int, list[str]]]:
-    """Lines with something in them, without blanks around the cells, no wider than the first, the headings."""
-    filled = [(line, cells) for line, row in lines if any(cells := [cell.strip() for cell in row])]
+    """Lines with something in them, without blanks around the cells, no wider than the first, the headings.
+
+    In Unicode's form NFC: what looks alike is alike, an id and the name of its folder.
+    """
+    filled = [(line, [unicodedata.normalize("NFC", cell).strip() for cell in row]) for line, row in lines]
+    filled = [(line, cells) for line, cells in filled if any(cells)]
     if not filled:
         raise InputError(f"{path}: empty; expected a line of headings, id, the references, split if any.")
     width = max(position for position, heading in enumerate(filled[0][1], start=1) if heading)

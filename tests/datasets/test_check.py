@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from helpers.captures import NM, SAMPLE, change, make_capture, make_folder, table_of, write_table
+from PIL import Image
 
 from hsichem import InputError
 from hsichem.cli import main
@@ -27,7 +28,12 @@ def test_a_sound_folder_has_no_problems(sound):
     findings = check_folder(sound)
     assert findings.problems == []
     text = "\n".join(findings.found)
-    for words in ["20 captures", "20 lines, 10 groups", "fat (% w/w)", "c01: 24 x 20 pixels, 6 bands, sample 46%"]:
+    for words in [
+        "20 captures",
+        "20 lines, 10 groups",
+        "fat (% w/w)",
+        "20 images of 24 x 20 pixels, 6 bands, sample 46% of",
+    ]:
         assert words in text
     assert "Assigned by group, seed 0" in text and "{0: 6, 1: 6, 2: 4, 3: 4}" in text
 
@@ -66,7 +72,9 @@ def test_ten_planted_faults_are_all_named(folder):
     assert len(problems) == len(planted), "\n".join(problems)
 
 
-def test_the_command_ends_with_1_for_problems_and_2_for_misuse(folder, sound, tmp_path):
+def test_the_command_ends_with_1_for_what_hinders_and_2_for_misuse(folder, sound, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
     def call(*arguments):
         return CliRunner().invoke(main, ["data", "check", *map(str, arguments)])
 
@@ -74,7 +82,7 @@ def test_the_command_ends_with_1_for_problems_and_2_for_misuse(folder, sound, tm
     assert clean.exit_code == 0 and "no problems" in clean.stdout
     plant(folder)
     found = call(folder)
-    assert found.exit_code == 1 and " 10. " in found.stderr and "10 problems" in found.stderr
+    assert found.exit_code == 1 and " 10. " in found.stderr and "10 problems, 6 of which hinder" in found.stderr
     assert call(tmp_path / "nowhere").exit_code == 2
     misuse = call(sound, "--mask", "otsu")
     assert misuse.exit_code == 2 and "brightness, pca, none" in misuse.stderr
@@ -126,7 +134,7 @@ def test_faults_of_the_images(folder):
     only_problem(folder, "c03: 6 bands of 700.0 to 950.0 nm, most others have 6 of 700.0 to 1000.0 nm")
     shutil.rmtree(folder / "c03")
     write_cube(folder / "c03.hdr", np.random.default_rng(0).uniform(800, 900, (24, 20, 6)).astype("f4"), NM)
-    only_problem(folder, "c03: half of its values are above 8", "not reflectance", mask="none")
+    only_problem(folder, "c03: ", "half of its values are above 8", "not reflectance", mask="none")
     make_capture(folder, "c03")
     only_problem(folder, "c03: two images, c03 and c03.hdr")
     (folder / "c03.hdr").unlink()
@@ -151,3 +159,130 @@ def test_without_a_table_the_images_are_looked_at_all_the_same(folder):
     assert "references.csv: missing, and no references.xlsx" in missing and "c05: cannot be used" in cut
     with pytest.raises(InputError, match="no such folder"):
         check_folder(folder / "nowhere")
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, ["data", "check", *map(str, arguments)])
+
+
+def test_what_does_not_hinder_is_listed_and_ends_with_0(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_capture(folder, "c09", light=0.8)
+    make_capture(folder, "spare")
+    done = call(folder)
+    assert done.exit_code == 0 and "nothing hinders; to look at:" in done.stdout and "  2. " in done.stdout
+    assert "spare: no line in the table" in done.stdout and "white reference is at 80%" in done.stdout
+    assert "\n  3. " not in done.stdout and "Error" not in done.stderr
+    assert check_folder(folder).hindering == [] and len(check_folder(folder).problems) == 2
+
+
+def test_what_many_have_in_common_is_one_sentence(folder):
+    rows = table_of(folder)
+    for row in rows[2:]:
+        row[2] = row[2].replace(".", ",")
+    write_table(folder, rows)
+    for k in range(20):
+        change(folder / f"c{k + 1:02d}" / "capture" / f"c{k + 1:02d}.hdr", lambda counts: counts[:, 5, 2].fill(700))
+    commas, splits, dead = check_folder(folder).problems
+    assert commas.startswith("19 times, ") and "line 3, " in commas and "and 13 more" in commas
+    assert "line 3: fat is '22,5'; use a decimal point" in commas
+    assert "splits are assigned to 6 groups" in splits
+    assert dead.startswith("20 times, c01, c02, c03, c04, c05, c06 and 14 more. The first: c01: 1 of 120 detector")
+
+
+def test_an_overview_of_the_masks_is_drawn_where_one_works_and_not_among_the_captures(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = call(folder)
+    assert f"masks: drawn in {tmp_path / 'masks.png'}" in done.stdout
+    with Image.open(tmp_path / "masks.png") as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    outline = (abs(pixels - [0xD5, 0x5E, 0x00]) < 40).all(axis=2)
+    rows, cols = np.nonzero(outline)
+    assert len(rows) > 500 and np.ptp(rows) > 0.6 * len(pixels) and np.ptp(cols) > 0.6 * pixels.shape[1]  # one each
+    before = set(folder.rglob("*"))
+    monkeypatch.chdir(folder)
+    done = call(".")
+    assert done.exit_code == 0 and "masks: not drawn" in done.stdout and set(folder.rglob("*")) == before
+    assert call(".", "--masks", tmp_path / "other" / "m.png").exit_code == 0
+    assert (tmp_path / "other" / "m.png").stat().st_size > 1000
+
+
+def test_a_mask_whose_threshold_cuts_through_one_kind_of_pixel_is_said(folder):
+    rng = np.random.default_rng(0)
+    for name in ("c04", "c05"):
+        shutil.rmtree(folder / name)
+        write_cube(folder / f"{name}.hdr", rng.normal(0.5, 0.1, (24, 20, 1)).repeat(6, 2).astype("f4"), NM)
+    (folder / "masks").mkdir()
+    np.save(folder / "masks" / "c05.npy", SAMPLE)  # drawn: no threshold
+    only_problem(folder, "c04: the mask's threshold cuts through pixels of one kind", "--mask", "'masks'")
+    assert check_folder(folder, mask="none").problems == []
+
+
+def test_a_background_of_zeros_is_no_dead_detector(folder):
+    for k in range(20):
+        shutil.rmtree(folder / (name := f"c{k + 1:02d}"))
+        values = np.where(SAMPLE[:, :, None], np.random.default_rng(k).uniform(0.3, 0.7, (24, 20, 6)), 0)
+        write_cube(folder / f"{name}.hdr", values.astype("f4"), NM)
+    assert check_folder(folder).problems == []
+    change(folder / "c03.hdr", lambda counts: counts[:, :, 4].fill(0))
+    only_problem(folder, "c03: 14 of 120 detector elements", "column 3, 940 nm")
+
+
+def test_what_the_loaders_warn_of_is_listed(folder):
+    for name, tint in {"c02": 10, "WHITEREF_c02": 5}.items():
+        header = folder / "c02" / "capture" / f"{name}.hdr"
+        header.write_text(header.read_text() + f"tint = {tint}\n")
+    for k in (2, 3, 4):  # in all, so that their whites are as bright for their time
+        shutil.rmtree(folder / f"c{k + 1:02d}")
+    problems = check_folder(folder).remarks
+    assert any("c02: " in each and "integration time 0.5 times that of the scene" in each for each in problems)
+
+
+def test_a_folder_without_an_image_is_passed_over_and_masks_without_a_sample_are_not(folder):
+    (folder / "Fotos").mkdir()
+    (folder / "Fotos" / "IMG_1.jpg").touch()
+    assert check_folder(folder).problems == [] and check_folder(folder).found[0] == "20 captures and images"
+    (folder / "masks").mkdir()
+    np.save(folder / "masks" / "c1.npy", SAMPLE)
+    only_problem(folder, "masks: c1.npy: no sample of this name, so not used")
+
+
+def test_the_folder_above_is_told_in_a_sentence(folder):
+    with pytest.raises(InputError, match="has no references table, but its subfolder mine has; give that folder"):
+        check_folder(folder.parent)
+
+
+def test_ids_that_lost_their_zeros_or_lie_in_another_form(folder):
+    rows = table_of(folder)
+    rows[1][0], rows[2][0], rows[3][0] = "7", "Ku\u0308ken", "x"
+    write_table(folder, rows)
+    (folder / "c01").rename(folder / "007")
+    (folder / "c02").rename(folder / "K\u00fcken")
+    change_names = {"007": "c01", "K\u00fcken": "c02"}
+    assert set(change_names) <= {path.name for path in folder.iterdir()}
+    (folder / "c03").rename(folder / "away")
+    (folder / "x.cu3s").touch()
+    first, second = check_folder(folder).hindering
+    assert "7: no capture" in first and "is it '007'?" in first and "format the column 'id' as text" in first
+    assert "x: no capture" in second and "x.cu3s is not of a kind that is read: export it as ENVI" in second
+
+
+def test_a_running_number_or_a_date_is_not_taken_for_the_response(folder):
+    heading, *rows = table_of(folder)
+    for name, values in {"nr": range(1, 21), "Messdatum": [20260101 + k for k in range(20)]}.items():
+        write_table(
+            folder, [["id", name, *heading[1:]], *([r[0], v, *r[1:]] for r, v in zip(rows, values, strict=True))]
+        )
+        said = check_folder(folder).hindering
+        assert len(said) - (name != "nr") <= 1 and f"'{name}'" in said[0] and f"--response ({name}, fat)" in said[0]
+        assert "response: fat (% w/w)" in check_folder(folder, response="fat").found
+    write_table(folder, [[*heading, "water (%)"], *([*row, float(row[2]) + 1] for row in rows)])
+    assert "response: fat (% w/w); --response chooses another: water" in check_folder(folder).found
+
+
+def test_memory_and_time_are_estimated(folder, monkeypatch):
+    found = "\n".join(check_folder(folder).found)
+    assert "memory: 1.2e-05 GB for the largest image, 0.00023 GB for all; a run needs about 0.5 GB" in found
+    assert "time: reading them took 0 s; a run reads them 4 times" in found
+    monkeypatch.setattr("os.sysconf", lambda name: 2**14, raising=False)  # 0.27 GB
+    only_problem(folder, "memory: a run needs about 0.5 GB, and this computer has 0.27 GB", "crop_nm")

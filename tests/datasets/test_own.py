@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import shlex
 import shutil
 import threading
 from pathlib import Path
@@ -195,7 +196,7 @@ def test_a_changed_table_is_not_opened_until_it_is_added_again(folder):
     data.add(folder, "my-meat")
     assert len(data.open_dataset("my-meat").samples) == 11
     shutil.rmtree(folder)
-    with pytest.raises(InputError, match="is not there; bring it back"):
+    with pytest.raises(InputError, match=r"is not there; bring it back, .*data move my-meat NEWFOLDER"):
         data.open_dataset("my-meat")
     assert data.status("my-meat") == "absent" and call("data", "list").exit_code == 0
 
@@ -266,11 +267,18 @@ def test_a_cache_that_cannot_be_written_is_named(folder, tmp_path, monkeypatch):
 def test_an_entry_edited_by_hand_is_checked(folder, tmp_path, old, new, message):
     data.add(folder, "my-meat")
     path = tmp_path / "cache" / "own" / "my-meat.yaml"
+    data.add(folder, "sound")
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new, 1))
     with pytest.raises(InputError, match=r"my-meat\.yaml") as error:
-        data.open_dataset("phantom-belly")
-    assert message in str(error.value)
+        data.open_dataset("my-meat")
+    assert message in str(error.value) and "`hsichem data remove my-meat`" in str(error.value)
+    assert len(data.open_dataset("sound").samples) == 12  # the others are not stopped
+    listed = call("data", "list")
+    assert listed.exit_code == 2 and "phantom-belly" in listed.stdout and message in listed.stderr
+    with pytest.raises(InputError, match=r"my-meat\.yaml"):  # nor is what is in the file lost
+        data.add(folder, "my-meat")
+    assert call("data", "remove", "my-meat").exit_code == 0 and call("data", "list").exit_code == 0
 
 
 EARLIER = """\
@@ -314,5 +322,95 @@ def test_an_entry_cannot_take_the_name_of_a_set_of_the_kit(folder, tmp_path):
     data.add(folder, "my-meat")
     path = tmp_path / "cache" / "own" / "my-meat.yaml"
     path.with_name("tecator.yaml").write_text(path.read_text().replace("my-meat:", "tecator:", 1))
-    with pytest.raises(InputError, match=r"tecator\.yaml: .* a name that no data set of the kit has"):
-        data.open_dataset("tecator")
+    assert data.status("tecator") == "absent"  # the kit's
+    listed = call("data", "list")
+    assert listed.exit_code == 2 and "tecator.yaml: holds tecator; expected one folder of captures" in listed.stderr
+    assert call("data", "remove", "tecator").exit_code == 0 and call("data", "list").exit_code == 0
+
+
+def test_a_moved_folder_is_moved_with_all_that_was_set(folder, tmp_path):
+    data.add(folder, "my meat", mask=760)
+    path = data.entry_file("my meat")
+    path.write_text(path.read_text().replace("crop_nm: null", "crop_nm: [750, null]").replace("bin: 1", "bin: 2"))
+    before = data.read_manifest()["my meat"]
+    elsewhere = folder.rename(tmp_path / "else where")
+    refused = call("data", "add", elsewhere, "--name", "my meat")
+    assert refused.exit_code == 2 and "`hsichem data move my meat NEWFOLDER`" in refused.stderr
+    assert "data move 'my meat' NEWFOLDER" in call("run", "--dataset", "my meat").stderr
+    moved = call("data", "move", "my meat", elsewhere)
+    assert moved.exit_code == 0 and str(elsewhere) in moved.stdout
+    assert data.read_manifest()["my meat"] == before | {"folder": str(elsewhere)}
+    images = data.open_dataset("my meat")
+    assert images.cube(images.samples[0]).values.shape[2] == 2
+
+
+def test_a_move_to_what_is_not_the_same_is_refused(folder, tmp_path):
+    data.add(folder, "my-meat")
+    entry = data.entry_file("my-meat").read_bytes()
+    other = shutil.copytree(folder, tmp_path / "other")
+    shutil.rmtree(other / "c03")
+    write_table(shutil.copytree(folder, tmp_path / "third"), table_of(folder)[:-1])
+    for name, place, words in [
+        ("my-meat", other, "c03: no capture or image of this name"),
+        ("my-meat", tmp_path / "third", "not the table that my-meat was added with"),
+        ("my-meat", tmp_path / "none", "no such folder"),
+        ("tecator", other, "is a data set of the kit"),
+        ("my-meet", other, "did you mean 'my-meat'?"),
+    ]:
+        refused = call("data", "move", name, place)
+        assert refused.exit_code == 2 and words in refused.stderr, refused.stderr
+    assert data.entry_file("my-meat").read_bytes() == entry
+
+
+def test_what_is_removed_is_forgotten_and_its_captures_stay(folder, tmp_path):
+    data.add(folder, "my-meat")
+    before = sorted(folder.rglob("*"))
+    assert call("data", "remove", "my-meat").exit_code == 0
+    assert "my-meat" not in data.read_manifest() and sorted(folder.rglob("*")) == before
+    for name in ("my-meat", "phantom-belly", "../../x", ""):
+        refused = call("data", "remove", name)
+        assert refused.exit_code == 2 and "is no folder of yours that was added; yours: none" in refused.stderr
+    data.add(folder, "my-meat")
+
+
+def test_the_command_to_add_again_can_be_pasted_and_loses_nothing(folder, tmp_path):
+    spaced = folder.rename(tmp_path / "my own")
+    data.add(spaced, "my-meat", mask=760)
+    path = data.entry_file("my-meat")
+    path.write_text(path.read_text().replace("crop_nm: null", "crop_nm: [750, null]"))
+    write_table(spaced, table_of(spaced)[:-1])
+    with pytest.raises(InputError, match="not what it was") as error:
+        data.open_dataset("my-meat")
+    words = shlex.split(str(error.value).split("`")[1])
+    assert words[:4] == ["hsichem", "data", "add", str(spaced)]
+    assert call(*words[1:]).exit_code == 0
+    entry = data.read_manifest()["my-meat"]
+    assert (entry["mask"], entry["crop_nm"], entry["response"]) == (760, [750, None], "fat")
+    assert len(data.open_dataset("my-meat").samples) == 11
+
+
+def test_accents_in_the_other_unicode_form_are_the_same_name(folder):
+    rows = table_of(folder)
+    rows[1][0] = "Mu\u0308ll\u00e9"
+    write_table(folder, rows)
+    (folder / "c01" / "capture").rename(folder / "c01" / "away")
+    (folder / "c01").rename(folder / "M\u00fclle\u0301")
+    (folder / "M\u00fclle\u0301" / "away").rename(folder / "M\u00fclle\u0301" / "capture")
+    for place in ("masks", "truth"):
+        (folder / place).mkdir()
+    np.save(folder / "masks" / "Mu\u0308lle\u0301.npy", ~SAMPLE)
+    np.save(folder / "truth" / "M\u00fcll\u00e9.NPY", SAMPLE)
+    (folder / "truth" / "M\u00fcll\u00e9.NPY.npy").rename(folder / "truth" / "M\u00fcll\u00e9.NPY")
+    data.add(folder, "my-meat")
+    sample = data.open_dataset("my-meat").samples[0]
+    np.testing.assert_array_equal(sample.load().mask, ~SAMPLE)
+    np.testing.assert_array_equal(sample.truth(), SAMPLE)
+
+
+def test_add_says_which_columns_could_have_been_chosen(folder):
+    heading, *rows = table_of(folder)
+    write_table(folder, [[*heading, "water (%)"], *([*row, float(row[2]) + 1] for row in rows)])
+    done = call("data", "add", folder, "--name", "m")
+    assert "m: fat (% w/w). --response chooses another: water. Assigned" in done.stdout
+    assert str(data.entry_file("m")) in done.stdout
+    assert "--response" not in call("data", "add", folder, "--name", "m", "--response", "water").stdout

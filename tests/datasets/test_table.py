@@ -99,6 +99,55 @@ def test_a_table_that_cannot_be_read(tmp_path, text, message):
     assert message in str(error.value)
 
 
+GERMAN = "id;split;fett (%);wasser (% w/w)\na;0;13,3;70\nb;1;14,0;71,5\nc;2;15,25;68,1\n"
+
+
+def test_decimal_commas_and_units_in_every_row_are_faults_and_no_reason_to_drop_the_column(tmp_path):
+    found = table(tmp_path, GERMAN)
+    assert list(found.units) == ["fett", "wasser"] and found.ignored == [] and found.rows == []
+    assert "line 2: fett is '13,3'; use a decimal point" in found.problems[0] and "xlsx" in found.problems[0]
+    found = table(tmp_path, "id,fat,note\na,13.3 %,fresh\nb,14 % w/w,3 days old\nc,2.5 g/kg,old\n")
+    assert list(found.units) == ["fat"] and found.ignored == ["note"]
+    assert "line 2: fat is '13.3 %'; the unit belongs into the heading, '(%)'" in found.problems[0]
+    assert "'(% w/w)'" in found.problems[1] and "'(g/kg)'" in found.problems[2]
+
+
+def test_names_that_look_alike_are_alike(tmp_path):
+    composed, decomposed = "K\u00fcken 1", "Ku\u0308ken 1"
+    found = table(tmp_path, f"id,animal,fat\n{decomposed},M\u00fc,1\nb,Mu\u0308,2\n")
+    assert [row.id for row in found.rows] == [composed, "b"] and found.problems == []
+    assert found.rows[0].group == found.rows[1].group
+    found = table(tmp_path, f"id,fat\n{decomposed},1\n{composed},2\n")
+    assert "given twice" in found.problems[0]
+
+
+def test_the_characters_of_a_name_are_listed(tmp_path):
+    (problem,) = table(tmp_path, "id,fat\na/b,1\n").problems
+    assert "letters, digits, blanks and . _ + - ( )" in problem
+
+
+@pytest.mark.parametrize("name", ["References.CSV", "references.csv.csv", "Referenzen.xlsx", "refs.ods"])
+def test_a_table_of_another_name_is_named(tmp_path, name):
+    (tmp_path / name).write_text("id,fat\n")
+    (tmp_path / "~$lock.xlsx").touch()
+    with pytest.raises(InputError, match=rf"references\.csv: missing, .* Is it {name}\? Rename it"):
+        read_table(tmp_path)
+
+
+def test_of_several_tables_those_of_a_like_name_are_named(tmp_path):
+    for name in ("Reference.csv", "weights.csv"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"Is it Reference\.csv\? Rename"):
+        read_table(tmp_path)
+
+
+def test_the_folder_above_is_told_from_the_one_with_the_table(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "references.csv").touch()
+    with pytest.raises(InputError, match="has no references table, but its subfolder mine has; give that folder"):
+        read_table(tmp_path)
+
+
 def test_asked_for_columns_must_be_there(tmp_path):
     with pytest.raises(InputError, match="no column 'water'; found id, fat"):
         table(tmp_path, "id,fat\nb1,3\n", {"fat": "%", "water": "%"})

@@ -21,6 +21,7 @@ from scipy.io import savemat
 
 from hsichem import Cube, datasets
 from hsichem._base import locked
+from hsichem.cubes import foreground_mask
 from hsichem.datasets.makers import phantom
 from hsichem.datasets.store import fetch_file
 from hsichem.lab import runner as rerun
@@ -323,10 +324,13 @@ SPECTRA = np.random.default_rng(0).random((8, 5))
 KNOBS = datasets.read_manifest()["phantom-belly"]["recipe"]["sizes"]["lesson"]
 
 
-def refused(function, error_number, call):
-    """A call while the system refuses: `function` raises OSError with this number."""
+def refused(function, error_number, call, before=None):
+    """A call, after before(folder), while the system refuses: `function` raises OSError with this number."""
 
     def prepare(folder):
+        if before:
+            before(folder)
+
         def run():
             with patch(function, side_effect=OSError(error_number, os.strerror(error_number))):
                 call(folder)
@@ -488,6 +492,58 @@ TABLES = [
     ("table: a decimal comma", "use a decimal point", table('id,split,fat (%)\ns1,0,"1,5"\ns2,1,2\n')),
     ("table: split 7", "split is '7'", table(TABLE + "s4,7,5\n")),
     ("table: too many cells", "line 5: more cells than the 3 headings", table(TABLE + "s4,0,5,6\n")),
+    (
+        "table: decimal commas everywhere",
+        "fat is '1,5'; use a decimal point. A program set",
+        table("id;split;fat (%)\ns1;0;1,5\ns2;1;2,5\ns3;2;3,5\n"),
+    ),
+    (
+        "table: units in the cells",
+        "the unit belongs into the heading, '(%)'",
+        table("id,split,fat\ns1,0,1.5 %\ns2,1,2.5 %\n"),
+    ),
+    (
+        "table: a running number first",
+        "'nr', counts from 1 to 5 and looks like a running number",
+        table(
+            "id,nr,fat (%)\n" + "".join(f"s{k},{k},{10 * k}\n" for k in range(1, 6)),
+            images=[f"s{k}" for k in range(1, 6)],
+        ),
+    ),
+    (
+        "table: a date first",
+        "'date', looks like a date. Choose with --response (date, fat)",
+        table(
+            "id,date,fat (%)\n" + "".join(f"s{k},2026010{k * k % 7},{10 * k}\n" for k in range(1, 6)),
+            images=[f"s{k}" for k in range(1, 6)],
+        ),
+    ),
+    (
+        "table: in a subfolder",
+        "has no references table, but its subfolder mine has",
+        words("data", "check", ".", before=lambda folder: table()(folder)),
+    ),
+    ("table: of another name", "Is it Referenzen.csv? Rename it", table(name="Referenzen.csv")),
+    (
+        "table: an id without its zeros",
+        "is it '01'? Programs for tables drop leading zeros",
+        table("id,split,fat (%)\n1,0,10\n", images=["01"]),
+    ),
+    (
+        "table: an id whose image is a TIFF",
+        "s4.tif is not of a kind that is read: convert it",
+        lambda folder: (table(TABLE + "s4,0,5\n")(folder), (folder / "mine" / "s4.tif").touch())[0],
+    ),
+    (
+        "table: no unit, and other columns",
+        "or choose another column with --response (fat, water)",
+        table("id,split,fat,water (%)\ns1,0,10,70\n"),
+    ),
+    (
+        "no sample on zeros",
+        "every pixel is 0 in all bands",
+        lambda folder: lambda: foreground_mask(Cube(np.zeros((9, 9, 2)), [900, 950])),
+    ),
     ("table: no unit", "the unit of fat is not stated", table("id,split,fat\ns1,0,10\n")),
     ("table: g/kg", "divide by 10", table("id,split,fat (g/kg)\ns1,0,10\n")),
     ("table: Latin-1", "not UTF-8", table(TABLE.encode() + "kühl,0,5\n".encode("latin-1"))),
@@ -544,6 +600,19 @@ MANIFESTS = [
     ("own: its folder no path", "'folder' is 5", added(edit("folder: /", "folder: 5 #"), "data", "list")),
     ("own: its folder gone", "mine is not there; bring it back", added(
         lambda mine, entry: mine.rename(mine.parent / "yours"), "run", "--dataset", "mine")),
+    ("own: moved to a folder that is not there", "elsewhere: no such folder; expected the one to which", added(
+        lambda mine, entry: None, "data", "move", "mine", "elsewhere")),
+    ("own: moved to another table", "not the table that mine was added with", added(
+        lambda mine, entry: (mine / "references.csv").write_text(TABLE), "data", "move", "mine", "mine")),
+    ("own: a set of the kit moved", "tecator is a data set of the kit", words("data", "move", "tecator", ".")),
+    ("own: removed what is none", "'pork' is no folder of yours that was added; yours: none", words(
+        "data", "remove", "pork")),
+    ("own: removed read-only", "mine.yaml: cannot be written (Read-only file system)", refused(
+        "pathlib.Path.unlink", errno.EROFS, lambda folder: datasets.remove("mine"), run_own(0, 1, 2))),
+    ("own: its name nearly", "did you mean 'mine'? Known: ", added(
+        lambda mine, entry: None, "run", "--dataset", "mien")),
+    ("own: added where it was moved from", "`hsichem data move mine NEWFOLDER` if that was moved", added(
+        lambda mine, entry: mine.rename(mine.parent / "yours"), "data", "add", "yours", "--name", "mine")),
     ("own: its table changed", "references.csv is not what it was", added(
         lambda mine, entry: (mine / "references.csv").write_text(TABLE), "run", "--dataset", "mine")),
     ("own: an image gone", "s1: no capture or image of this name", added(
