@@ -42,8 +42,17 @@ class Dataset:
         return 0.0, next((step for step in steps if step >= highest), 100.0)
 
     def cube(self, sample: Sample) -> Cube:
-        """A sample's image as the models see it: calibrated, cropped to crop_nm, bands averaged in bins."""
-        return crop_and_bin(sample.load(), self.crop_nm, self.bin)
+        """A sample's image as the models see it: calibrated, cropped to crop_nm, bands averaged in bins.
+
+        Raises InputError where memory is full.
+        """
+        try:
+            return crop_and_bin(sample.load(), self.crop_nm, self.bin)
+        except MemoryError:
+            raise InputError(
+                f"{self.name}, {sample.id}: memory is full. Average or leave out bands, by bin or crop_nm in the data "
+                "set's entry (`hsichem data add` names its file), or use fewer or smaller images."
+            ) from None
 
     def describe(self) -> str:
         """Several lines: title, what it teaches, counts, shape, wavelengths, units, licence, citation, doubts."""

@@ -10,7 +10,10 @@ from hsichem.loaders.envi_header import header_text
 
 # The frame whose integration time a reference should have; a dark frame can also be that frame's last lines.
 BESIDE = {"white": "scene", "dark": "scene", "white dark": "white"}
-TIME = re.compile(r"tint\d?|shutter|((camera|sensor) )?(integration|exposure) ?(time)?( ?([([].*[])]|ms|[uµμ]s|s))?")
+TIME = re.compile(
+    r"(tint\d?|t int|shutter( time| speed)?|((camera|sensor) )?((integration|exposure)( ?time)?|int\.? ?time)"
+    r"|integrationszeit|belichtungszeit)( ?[([].*[])]| (in )?(ms|[uµμ]s|s))?"
+)
 NOTE = re.compile(r"(?P<key>[^=:]*[^=:\s])\s*[=:]\s*(?P<value>\S.*)")
 AMOUNT = re.compile(r"(?P<number>[^\s\w]?[\d.]\S*?)\s*(?P<unit>[a-zµμ]*)", re.IGNORECASE)  # 8.5 ms
 # Cameras that write their integration time, by what their headers or the names of their files have

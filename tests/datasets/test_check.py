@@ -1,5 +1,6 @@
 """A folder of tiny captures, sound and with planted faults, each of which must be named."""
 
+import re
 import shutil
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from hsichem import InputError
 from hsichem.cli import main
+from hsichem.datasets import store as data
 from hsichem.datasets.check import check_folder
 from hsichem.loaders import write_cube
 
@@ -183,10 +185,9 @@ def test_what_many_have_in_common_is_one_sentence(folder):
     write_table(folder, rows)
     for k in range(20):
         change(folder / f"c{k + 1:02d}" / "capture" / f"c{k + 1:02d}.hdr", lambda counts: counts[:, 5, 2].fill(700))
-    commas, splits, dead = check_folder(folder).problems
-    assert commas.startswith("19 times, ") and "line 3, " in commas and "and 13 more" in commas
+    commas, dead = check_folder(folder).problems
+    assert commas.startswith(f"19 times, {folder / 'references.csv'}, line 3, 4, 5, 6, 7, 8 and 13 more. The first: ")
     assert "line 3: fat is '22,5'; use a decimal point" in commas
-    assert "splits are assigned to 6 groups" in splits
     assert dead.startswith("20 times, c01, c02, c03, c04, c05, c06 and 14 more. The first: c01: 1 of 120 detector")
 
 
@@ -282,7 +283,21 @@ def test_a_running_number_or_a_date_is_not_taken_for_the_response(folder):
 
 def test_memory_and_time_are_estimated(folder, monkeypatch):
     found = "\n".join(check_folder(folder).found)
-    assert "memory: 1.2e-05 GB for the largest image, 0.00023 GB for all; a run needs about 0.5 GB" in found
-    assert "time: reading them took 0 s; a run reads them 4 times" in found
+    assert "memory: 0.0 MB for the largest image, 0.2 MB for all; a run needs about 500." in found
+    assert re.search(r"time: reading them took \d+\.\d s; a run takes about 2 minutes on two cores", found)
     monkeypatch.setattr("os.sysconf", lambda name: 2**14, raising=False)  # 0.27 GB
-    only_problem(folder, "memory: a run needs about 0.5 GB, and this computer has 0.27 GB", "crop_nm")
+    only_problem(folder, "memory: a run needs about 500.3 MB, and this computer has 268.4 MB", "crop_nm")
+
+
+def test_an_image_that_does_not_fit_into_memory_is_named(folder, monkeypatch):
+    def full(folder, name, path, mask):
+        raise MemoryError
+
+    data.add(folder, "mine", root=folder.parent)
+    images = data.open_dataset("mine", root=folder.parent)
+    monkeypatch.setattr("hsichem.datasets.store.crop_and_bin", lambda *_: full(0, 0, 0, 0))
+    with pytest.raises(InputError, match=r"mine, c01: memory is full. Average or leave out bands, by bin or crop_nm"):
+        images.cube(images.samples[0])
+    monkeypatch.setattr("hsichem.datasets.check.look_at", full)
+    (problem,) = check_folder(folder).problems
+    assert problem.startswith("20 times, c01, ") and "does not fit into memory; cut the image" in problem

@@ -250,6 +250,17 @@ def fit(spectra, y):
     return lambda folder: lambda: fit_pls(np.asarray(spectra, float), np.asarray(y, float))
 
 
+def memory_full(folder):
+    run_own(0, 1, 2)(folder)
+    images = datasets.open_dataset("mine")
+
+    def run():
+        with patch("hsichem.datasets.store.crop_and_bin", side_effect=MemoryError):
+            images.cube(images.samples[0])
+
+    return run
+
+
 def loop(path):
     path.symlink_to(path.name)
 
@@ -637,6 +648,7 @@ SYSTEM = [
         "pathlib.Path.write_text", errno.ENOSPC, lambda folder: Results(folder).save("a", {"b": 1}))),
     ("disk quota: map", "s.npy: cannot be written (Disk quota exceeded)", refused(
         "numpy.save", errno.EDQUOT, lambda folder: Results(folder).save_map("m", "s", np.zeros((2, 2))))),
+    ("memory full", "mine, s1: memory is full. Average or leave out bands", memory_full),
     ("no permission, whatever the file", "Permission denied; mend that", refused(
         "hsichem.datasets.store.read_manifest", errno.EACCES, lambda folder: datasets.status("tecator"))),
     ("results: another run is there", "results is in use by another process", in_use),

@@ -8,7 +8,7 @@ import pytest
 from hsichem import InputError
 from hsichem.loaders import envi
 from hsichem.loaders.envi_header import parse
-from hsichem.loaders.exposure import exposure_times
+from hsichem.loaders.exposure import TIME, exposure_times
 
 NM = [900.0, 950.0, 1000.0]
 HYSPEX = """description = {{
@@ -92,3 +92,13 @@ def test_times_that_contradict_are_refused(tmp_path):
     make(tmp_path, "; exposure = 5 ms\n", "; exposure = 5 us\n")
     with pytest.raises(InputError, match="'exposure' is '5 us', beside it '5 ms'; expected numbers"):
         envi.read_capture(tmp_path)
+
+
+KEYS = "tint|tint1|tint ms|t int|shutter|shutter speed|exposure|exposure time|exposuretime|exposure (ms)|exposure [us]"
+KEYS += "|exposure time in us|integration time|integrationtime|int. time|camera exposure|integrationszeit (ms)"
+OTHERS = "int|tin|exposure mode|exposures|auto exposure|time|start time|shutter count|integration|frameperiod|tint unit"
+
+
+@pytest.mark.parametrize("key", [*KEYS.split("|"), *OTHERS.split("|")])
+def test_what_is_a_time_and_what_is_not(key):
+    assert (TIME.fullmatch(key) is not None) == (key in [*KEYS.split("|"), "integration"])
