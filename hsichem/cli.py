@@ -165,21 +165,22 @@ def _own(command):
 
 @data_group.command()
 @_own
-@click.option("--masks", type=click.Path(path_type=Path), help="The overview of the masks.  [default: masks.png, here]")
-def check(folder, response, unit, mask, masks):
+@click.option("--out", type=click.Path(path_type=Path), help="The overview of the masks.  [default: masks.png, here]")
+def check(folder, response, unit, mask, out):
     """List what is in FOLDER, captures and references.csv or .xlsx, and every problem with it.
 
     Ends with 1 if something hinders that it is added and run. An overview of the masks is drawn, but into FOLDER only
-    if --masks names a file there.
+    if --out names a file there.
     """
     findings = datasets.check_folder(folder, response, unit, parse_value(mask))
     click.echo("\n".join(findings.found))
-    here = not Path.cwd().is_relative_to(folder.resolve())
-    if findings.looks and (masks or here):
-        datasets.draw_masks(findings.looks, masks or Path("masks.png"))
-        click.echo(f"masks: drawn in {(masks or Path('masks.png')).resolve()}; look at them")
+    if not out and not Path.cwd().is_relative_to(folder.resolve()):
+        out = Path("masks.png")
+    if findings.looks and out:
+        datasets.draw_masks(findings.looks, out)
+        click.echo(f"masks: drawn in {out.resolve()}; look at them")
     elif findings.looks:
-        click.echo("masks: not drawn, as this is the captures' folder; name a file for the overview with --masks")
+        click.echo("masks: not drawn, as this is the captures' folder; name a file for the overview with --out")
     if not findings.problems:
         return click.echo("no problems")
     listed = "\n".join(f"{number:3}. {problem}" for number, problem in enumerate(findings.problems, start=1))

@@ -51,7 +51,7 @@ def look_at(folder: Path, name: str, path: Path, mask) -> Look:
     if mask != "none" and not drawn_masks(folder, name) and (depth := _valley(cube, mask)) < VALLEY:
         remarks.append(
             f"the mask's threshold cuts through pixels of one kind (its valley is {depth:.0%} deep), so its outline is "
-            "left to chance. See masks.png; try another --mask, or draw one into the folder 'masks'."
+            "left to chance. See the overview; try another --mask, or draw one into the folder 'masks'."
         )
     step = max(1, -(-max(cube.values.shape[:2]) // THUMBNAIL))
     grey = cube.values[::step, ::step].mean(axis=2)

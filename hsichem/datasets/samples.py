@@ -86,7 +86,7 @@ def find_images(folder) -> dict[str, list[Path]]:
 def holds_image(path: Path) -> bool:
     """Whether there is a file that can be an image at `path`, in it, or in its subfolder `capture`."""
     inside = [path, *path.glob("*"), *path.glob("capture/*")]
-    return any(file.suffix.lower() in (".hdr", *READERS, *EXPORT) and file.is_file() for file in inside)
+    return any(file.suffix.lower() in (".hdr", *READERS) and file.is_file() for file in inside)
 
 
 def image_problems(names, images: dict[str, list[Path]], folder: Path) -> list[str]:

@@ -81,6 +81,8 @@ def _read_file(path: Path) -> Cube:
 def _read_folder(path: Path) -> Cube:
     folder = path / "capture" if (path / "capture").is_dir() else path
     suffixes = {file.suffix.lower() for file in white_dark.listed(folder)}
+    if not suffixes & {".nc", ".hdr"} and (other := suffixes & EXPORT.keys()):
+        raise InputError(f"{folder}: no ENVI image in it, but {', '.join(sorted(other))}; {EXPORT[min(other)]}.")
     if ".nc" not in suffixes or ".hdr" in suffixes:
         return read_capture(path)
     paths = white_dark.find_frames(path, ".nc")

@@ -138,7 +138,7 @@ def good_bands(header: dict, path) -> tuple[np.ndarray, np.ndarray]:
 def _from_band_names(header: dict, unit: str, path) -> tuple[np.ndarray, str]:
     """Wavelengths (bands,) and their unit, if each band's name holds one number, or one with a unit."""
     names = _texts(header.get("band names", []))
-    found = [BAND_NAME.fullmatch(name) for name in names]
+    found = [BAND_NAME.fullmatch(name) for name in names if len(name) < 80]
     values = np.array([float(match["value"]) for match in found if match])
     units = {match["unit"] or "" for match in found if match}
     missing = f"{path}: no 'wavelength = {{...}}'; add one value per band"

@@ -16,8 +16,9 @@ TIME = re.compile(
 )
 NOTE = re.compile(r"(?P<key>[^=:]*[^=:\s])\s*[=:]\s*(?P<value>\S.*)")
 AMOUNT = re.compile(r"(?P<number>[^\s\w]?[\d.]\S*?)\s*(?P<unit>[a-zµμ]*)", re.IGNORECASE)  # 8.5 ms
+LONGEST = 80  # characters of a time
 # Cameras that write their integration time, by what their headers or the names of their files have
-CAMERAS = {"HySpex": r"hyspex|(vnir|swir|mjolnir|baldur)[ _-]?\w*_sn\d+", "Headwall's MV.X": r"\bmv\.?x\b"}
+CAMERAS = {"HySpex": r"hyspex|(vnir|swir|mjolnir|baldur)[ _-]?\w{0,40}_sn\d+", "Headwall's MV.X": r"\bmv\.?x\b"}
 CAMERAS |= {"Specim's": r"\b(specim|lumo)\b", "Resonon's": r"\b(resonon|pika)\b"}
 
 
@@ -25,7 +26,7 @@ def exposure_times(header: dict, path) -> dict[str, str]:
     """The integration times that a header states, by their keys in lower case; {} where it states none.
 
     header: as envi_header.parse has it. Where none of its keys is a time, the lines `key = value` or `key: value` of
-    its description (HySpex) and its comments (Headwall's MV.X) are. Raises InputError when these contradict.
+    its description (HySpex) and its comments (Headwall's MV.X) are looked at. Raises InputError when these contradict.
     """
     times = {_plain(key): value for key, value in header.items() if isinstance(value, str)}
     if times := {key: value for key, value in times.items() if TIME.fullmatch(key)}:
@@ -110,7 +111,7 @@ def _unknown(times: dict, headers: dict, paths: dict) -> str | None:
 
 
 def _amount(text: str) -> tuple[float | None, str]:
-    match = AMOUNT.fullmatch(text.strip())
+    match = AMOUNT.fullmatch(text.strip()) if len(text) < LONGEST else None
     return (to_float(match["number"]), match["unit"].lower()) if match else (None, "")
 
 

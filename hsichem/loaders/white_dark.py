@@ -169,7 +169,7 @@ def _words(file: Path) -> str:
 def _wanted(kind: str, folder: Path, suffix: str, names: list[str]) -> str:
     prefix = "" if kind == "scene" else kind.replace(" ", "").upper() + "REF_"  # white dark: WHITEDARKREF_
     fix = "Copy the camera's whole folder."
-    if kind == "scene":
+    if kind == "scene" and names:
         fix = "Give the file of one of them instead of the folder."
         if products := [name for name in names if PRODUCT.search(_words(Path(name)))]:
             fix = _of_products(products) + " The scene alone, by its own name, is counts."

@@ -204,7 +204,7 @@ def test_an_overview_of_the_masks_is_drawn_where_one_works_and_not_among_the_cap
     monkeypatch.chdir(folder)
     done = call(".")
     assert done.exit_code == 0 and "masks: not drawn" in done.stdout and set(folder.rglob("*")) == before
-    assert call(".", "--masks", tmp_path / "other" / "m.png").exit_code == 0
+    assert call(".", "--out", tmp_path / "other" / "m.png").exit_code == 0
     assert (tmp_path / "other" / "m.png").stat().st_size > 1000
 
 

@@ -448,6 +448,11 @@ FORMATS = [
         "not a known image: no ENVI header beside it, and none of .mat, .npy, .nc. Export it",
         foreign("x.cu3s", lambda path: path.write_bytes(b"SQLite")),
     ),
+    (
+        "a capture folder of Cubert's",
+        "no ENVI image in it, but .cu3s; export it",
+        lambda folder: ((folder / "s.cu3s").touch(), lambda: read_any(folder))[1],
+    ),
     ("an HDF5 file", "Save the cube and its wavelengths as .mat", foreign("x.h5", lambda path: path.write_bytes(HDF5))),
     ("a TIFF", "Convert it: `gdal_translate", foreign("x.tif", lambda path: path.write_bytes(b"II*\0"))),
     ("NumPy: pickled objects", "Python objects in dtype", foreign("x.npy", save_npy(np.array([{}], object)))),

@@ -107,7 +107,8 @@ def test_netcdf_conventions_packed_unsigned_and_missing(tmp_path):
     dimensions = {"image": ["y", "x", "wavelength"], "wavelength": ["wavelength"]}
     attributes = [("image", "scale_factor", 0.5), ("image", "add_offset", -3.0), ("image", "_Unsigned", "true")]
     save_classic(tmp_path / "x.nc", variables, dimensions, [*attributes, ("image", "missing_value", 65_535.0)])
-    cube = read_any(tmp_path / "x.nc")
+    with pytest.warns(NotReflectance):
+        cube = read_any(tmp_path / "x.nc")
     assert np.argwhere(~cube.mask).tolist() == [[1, 2]]
     np.testing.assert_array_equal(cube.values[cube.mask], packed[cube.mask] * np.float32(0.5) - 3)
 
@@ -130,6 +131,12 @@ def test_formats_that_are_not_read_come_with_a_way(tmp_path, name, fix):
     (tmp_path / name).write_bytes(b"II*\0")
     with pytest.raises(InputError, match=f"not a known image: .* {fix}"):
         read_any(tmp_path / name)
+
+
+def test_a_folder_of_a_format_that_is_not_read(tmp_path):
+    (tmp_path / "s_001.cu3s").touch()
+    with pytest.raises(InputError, match=r"no ENVI image in it, but \.cu3s; export it as ENVI"):
+        read_any(tmp_path)
 
 
 def test_an_envi_image_by_header_or_data_and_a_folder(tmp_path):
