@@ -185,7 +185,7 @@ def check(folder, response, unit, mask, out):
         return click.echo("no problems")
     listed = "\n".join(f"{number:3}. {problem}" for number, problem in enumerate(findings.problems, start=1))
     if findings.hindering:
-        raise _stop(f"{len(findings.problems)} problems, {len(findings.hindering)} of which hinder\n{listed}", 1)
+        raise _stop(f"problems: {len(findings.problems)}, of which hinder: {len(findings.hindering)}\n{listed}", 1)
     click.echo(f"nothing hinders; to look at:\n{listed}")
 
 

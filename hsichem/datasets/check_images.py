@@ -78,7 +78,8 @@ def draw_masks(looks: dict[str, Look], path) -> None:
         axis.imshow(look.grey, cmap="gray", vmax=np.percentile(look.grey, 99), interpolation="nearest")
         if 0 < look.mask.mean() < 1:
             axis.contour(look.mask, levels=[0.5], colors="#d55e00", linewidths=0.8)
-        axis.set_title(f"{name}\n{look.share:.0%}", fontsize=7, parse_math=False)
+        label = name if len(name) < 24 else f"{name[:10]}...{name[-10:]}"
+        axis.set_title(f"{label}\n{look.share:.0%}", fontsize=7, parse_math=False)
     with replacing(path) as part:
         figure.savefig(part, format="png", dpi=110)
 

@@ -84,7 +84,7 @@ def test_the_command_ends_with_1_for_what_hinders_and_2_for_misuse(folder, sound
     assert clean.exit_code == 0 and "no problems" in clean.stdout
     plant(folder)
     found = call(folder)
-    assert found.exit_code == 1 and " 10. " in found.stderr and "10 problems, 6 of which hinder" in found.stderr
+    assert found.exit_code == 1 and " 10. " in found.stderr and "problems: 10, of which hinder: 6" in found.stderr
     assert call(tmp_path / "nowhere").exit_code == 2
     misuse = call(sound, "--mask", "otsu")
     assert misuse.exit_code == 2 and "brightness, pca, none" in misuse.stderr
@@ -283,10 +283,10 @@ def test_a_running_number_or_a_date_is_not_taken_for_the_response(folder):
 
 def test_memory_and_time_are_estimated(folder, monkeypatch):
     found = "\n".join(check_folder(folder).found)
-    assert "memory: 0.0 MB for the largest image, 0.2 MB for all; a run needs about 500." in found
+    assert "memory: 0.0 MB for the largest image, 0.2 MB for all; a run needs about 550.9 MB" in found
     assert re.search(r"time: reading them took \d+\.\d s; a run takes about 2 minutes on two cores", found)
     monkeypatch.setattr("os.sysconf", lambda name: 2**14, raising=False)  # 0.27 GB
-    only_problem(folder, "memory: a run needs about 500.3 MB, and this computer has 268.4 MB", "crop_nm")
+    only_problem(folder, "memory: a run needs about 550.9 MB, and this computer has 268.4 MB", "crop_nm")
 
 
 def test_an_image_that_does_not_fit_into_memory_is_named(folder, monkeypatch):

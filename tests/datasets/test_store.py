@@ -128,8 +128,10 @@ def test_what_killed_processes_left_is_removed(toy, tmp_path, monkeypatch):
 
 
 def test_unknown_names_and_sizes_are_refused_with_the_known_ones(toy):
-    with pytest.raises(InputError, match="'maid' is not in the manifest; known: made, fetched"):
+    with pytest.raises(InputError, match=r"'maid' is not in the manifest; did you mean 'made'\? Known: made, f"):
         data.open_dataset("maid")
+    with pytest.raises(InputError, match="'pork' is not in the manifest; known: made, fetched"):
+        data.open_dataset("pork")
     with pytest.raises(InputError, match="size 'huge' is not in its recipe; known: small, large"):
         data.make("made", size="huge")
     with pytest.raises(InputError, match="is not made here"):

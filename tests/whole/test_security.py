@@ -109,7 +109,7 @@ def note(event, arguments):
 from hsichem import cli  # numpy and others may write what they like while they are imported
 from hsichem import datasets  # numpy and others may write what they like while they are imported
 from hsichem.datasets.makers import phantom  # numpy and others may write what they like while they are imported
-import hsichem.datasets.check, hsichem.lab.report
+import hsichem.datasets.check, hsichem.lab.report, matplotlib.font_manager, matplotlib.backends.backend_agg
 entry = datasets.read_manifest()["phantom-belly"]
 small = {"samples": 6, "animals": 6, "rows": 32, "cols": 24, "length_mm": 75, "width_mm": 55}
 entry["bin"], entry["recipe"]["sizes"] = 1, {"small": entry["recipe"]["sizes"]["lesson"] | small}
@@ -120,7 +120,9 @@ sys.addaudithook(note)
 folder = datasets.make("phantom-belly")
 Results(sys.argv[2]).save("settings", {"dataset": "phantom-belly"})
 Results(sys.argv[2]).save_map("PLS", "belly_001", datasets.open_dataset("phantom-belly").samples[0].truth())
-for arguments in (["data", "check", str(folder)], ["data", "add", str(folder), "--name", "mine", "--unit", "% w/w"],
+overview = sys.argv[2] + "/masks.png"  # without --out in the working directory
+for arguments in (["data", "check", str(folder), "--out", overview],
+                  ["data", "add", str(folder), "--name", "mine", "--unit", "% w/w"],
                   ["data", "list"], ["data", "verify", "mine"], ["report", sys.argv[2]]):
     try:
         cli.main(arguments)
@@ -141,3 +143,4 @@ def test_nothing_is_written_outside_the_cache_and_the_results(tmp_path):
     assert done.stdout.splitlines()[-1].startswith("[]"), done.stdout[-2000:] + done.stderr[-2000:]
     assert int(done.stdout.splitlines()[-1].removeprefix("[]")) > 50, done.stderr[-2000:]
     assert (cache / "own" / "mine.yaml").is_file() and (results / "report.html").is_file()
+    assert (results / "masks.png").is_file()
