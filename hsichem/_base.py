@@ -54,7 +54,7 @@ def gathered(sentences: list[str], alike: int = 3) -> list[str]:
         names = [sentence.partition(": ")[0] for sentence in group]
         if len({name.rpartition(" ")[0] for name in names}) == 1:  # references.csv, line 2, 3, 4
             names = [names[0], *(name.rpartition(" ")[2] for name in names[1:])]
-        said.append(f"{len(group)} times, {few(names)}. The first: {group[0]}")
+        said.append(f"{len(group)} alike ({few(names)}), the first: {group[0]}")
     return said
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hsichem import InputError
-from hsichem._base import closest, locked, replacing
+from hsichem._base import closest, gathered, locked, replacing
 from hsichem.lab.results import Results
 
 ROOT = Path(__file__).parents[1]
@@ -141,3 +141,14 @@ def test_a_name_is_hinted_at_when_it_is_alike():
     assert (
         closest("dataset", known) is None and closest("epochz", known, cutoff=0.9) is None
     )  # 5 of 6 letters are alike
+
+
+def test_what_differs_only_in_who_and_in_numbers_is_one_sentence():
+    said = [f"s {k}: {k}.5 of {k} are bad; mend s {k}." for k in range(9)] + [
+        "t: 1 is bad.",
+        "u: 2 is bad.",
+        "all: no.",
+    ]
+    first, *others = gathered(said)
+    assert first == "9 alike (s 0, 1, 2, 3, 4, 5 and 3 more), the first: s 0: 0.5 of 0 are bad; mend s 0."
+    assert others == said[9:] and gathered([]) == []

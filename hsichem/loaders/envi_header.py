@@ -28,7 +28,8 @@ NM = {"nm": 1, "nanometer": 1, "um": 1e3, "μm": 1e3, "micrometer": 1e3, "micron
 NM |= {"mm": 1e6, "millimeter": 1e6, "cm": 1e7, "centimeter": 1e7, "m": 1e9, "meter": 1e9}
 # 376.44; 376.44 Nanometers; Band 1 (376.44 nm)
 BAND_NAME = re.compile(
-    r"(band|channel|wavelength|wl|b)?[ _#]*(\d*\s*[:=([-]\s*)?(?P<value>\d+(\.\d+)?)\s*(?P<unit>[a-zµμ]+(-1)?)?\s*[])]?",
+    r"(band|channel|wavelength|wl|b)?[ _#]*(\d*\s*[:=([-]\s*)?"
+    r"(?P<value>\d+(\.\d+)?)\s*(?P<unit>[a-zµμ]+(-1)?)?\s*[])]?",
     re.IGNORECASE,
 )
 PER_CM = ("cm-1", "cm^-1", "1/cm", "wavenumber")

@@ -186,9 +186,9 @@ def test_what_many_have_in_common_is_one_sentence(folder):
     for k in range(20):
         change(folder / f"c{k + 1:02d}" / "capture" / f"c{k + 1:02d}.hdr", lambda counts: counts[:, 5, 2].fill(700))
     commas, dead = check_folder(folder).problems
-    assert commas.startswith(f"19 times, {folder / 'references.csv'}, line 3, 4, 5, 6, 7, 8 and 13 more. The first: ")
+    assert commas.startswith(f"19 alike ({folder / 'references.csv'}, line 3, 4, 5, 6, 7, 8 and 13 more), the first: ")
     assert "line 3: fat is '22,5'; use a decimal point" in commas
-    assert dead.startswith("20 times, c01, c02, c03, c04, c05, c06 and 14 more. The first: c01: 1 of 120 detector")
+    assert dead.startswith("20 alike (c01, c02, c03, c04, c05, c06 and 14 more), the first: c01: 1 of 120 detector")
 
 
 def test_an_overview_of_the_masks_is_drawn_where_one_works_and_not_among_the_captures(folder, tmp_path, monkeypatch):
@@ -300,4 +300,4 @@ def test_an_image_that_does_not_fit_into_memory_is_named(folder, monkeypatch):
         images.cube(images.samples[0])
     monkeypatch.setattr("hsichem.datasets.check.look_at", full)
     (problem,) = check_folder(folder).problems
-    assert problem.startswith("20 times, c01, ") and "does not fit into memory; cut the image" in problem
+    assert problem.startswith("20 alike (c01, ") and "does not fit into memory; cut the image" in problem
