@@ -8,6 +8,14 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "cube": ["Cube"],
         "masks": ["foreground_mask", "otsu_threshold", "pixel_kinds", "polygon_mask", "saturated", "valley_depth"],
         "blocks": ["binned", "block_mean", "diagonal_mean", "hide", "hide_in_cube", "whole_blocks"],
-        "preprocess": ["REFLECTANCE_FLOOR", "absorbance", "crop_and_bin", "make_pipeline", "scale_by_noise", "smooth"],
+        "preprocess": [
+            "REFLECTANCE_FLOOR",
+            "NoiseScale",
+            "absorbance",
+            "crop_and_bin",
+            "make_pipeline",
+            "scale_by_noise",
+            "smooth",
+        ],
     },
 )

@@ -1,6 +1,7 @@
 """From calibrated reflectance to what a model reads: crop, bin, absorbance, scatter correction, mask."""
 
 import dataclasses
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -77,25 +78,38 @@ def smooth(cube: Cube, sigma: float) -> Cube:
     return dataclasses.replace(cube, values=values)
 
 
-def scale_by_noise(cubes: dict, fit_on) -> dict:
-    """Cubes by id -> the same, each band less its mean and in units of its pixel noise; the background is 0.
+@dataclass(frozen=True)
+class NoiseScale:
+    """Each band less its mean, in units of its pixel noise. centre, noise: (bands,) reflectance."""
 
-    A network then hears the quiet bands best. Means and noise are those of the ids in fit_on, which must be calibration
-    images: nothing of a test image may decide its scale. The noise comes from differences of neighbours along the rows,
-    as median absolute value (borders do not count); one factor for all bands makes the pixels' standard deviation 1.
-    Raises InputError when neighbours are the same in a band.
-    """
-    pixels = np.concatenate([cubes[name].values[cubes[name].foreground] for name in fit_on])
-    steps = []
-    for cube in (cubes[name] for name in fit_on):
-        steps.append(np.diff(cube.values, axis=1)[cube.foreground[:, 1:] & cube.foreground[:, :-1]])
-    centre, noise = pixels.mean(axis=0, dtype=np.float64), np.median(np.abs(np.concatenate(steps)), axis=0)
-    if not (noise > 0).all():
-        raise InputError(f"{(noise == 0).sum()} bands have no noise at all in {len(steps)} images; crop them first.")
-    noise *= ((pixels - centre) / noise).std()
+    centre: np.ndarray
+    noise: np.ndarray
 
-    def scaled(cube):
+    @classmethod
+    def of(cls, cubes: list[Cube]) -> "NoiseScale":
+        """Measured on calibration images: nothing of a test image may decide its scale.
+
+        The noise comes from differences of neighbours along the rows, as median absolute value (borders do not count);
+        one factor for all bands makes the pixels' standard deviation 1.
+        Raises InputError when neighbours are the same in a band.
+        """
+        pixels = np.concatenate([cube.values[cube.foreground] for cube in cubes])
+        steps = [np.diff(cube.values, axis=1)[cube.foreground[:, 1:] & cube.foreground[:, :-1]] for cube in cubes]
+        centre, noise = pixels.mean(axis=0, dtype=np.float64), np.median(np.abs(np.concatenate(steps)), axis=0)
+        if not (noise > 0).all():
+            raise InputError(
+                f"{(noise == 0).sum()} bands have no noise at all in {len(steps)} images; crop them first."
+            )
+        noise *= ((pixels - centre) / noise).std()
+        return cls(centre, noise)
+
+    def apply(self, cube: Cube) -> Cube:
+        """The cube in this scale; the background is 0."""
         inside = cube.foreground[:, :, None]
-        return dataclasses.replace(cube, values=np.where(inside, (cube.values - centre) / noise, 0))
+        return dataclasses.replace(cube, values=np.where(inside, (cube.values - self.centre) / self.noise, 0))
 
-    return {name: scaled(cube) for name, cube in cubes.items()}
+
+def scale_by_noise(cubes: dict, fit_on) -> dict:
+    """Cubes by id -> the same in the NoiseScale of the ids in fit_on, so that a network hears the quiet bands best."""
+    scale = NoiseScale.of([cubes[name] for name in fit_on])
+    return {name: scale.apply(cube) for name, cube in cubes.items()}

@@ -5,7 +5,14 @@ import pytest
 from scipy.signal import savgol_filter
 
 from hsichem import Cube, InputError
-from hsichem.cubes.preprocess import absorbance, crop_and_bin, make_pipeline, scale_by_noise, smooth
+from hsichem.cubes.preprocess import (
+    NoiseScale,
+    absorbance,
+    crop_and_bin,
+    make_pipeline,
+    scale_by_noise,
+    smooth,
+)
 
 
 def test_the_published_crop_and_bin_leaves_62_bands():
@@ -71,6 +78,8 @@ def test_scaling_by_noise_makes_quiet_bands_loud_and_knows_the_calibration_image
     assert (scaled["a"].values[~mask] == 0).all()
     again = scale_by_noise(cubes | {"c": Cube(9 + rng.uniform(size=(40, 50, 3)), nm, mask)}, ["a", "b"])
     np.testing.assert_array_equal(again["a"].values, scaled["a"].values)
+    kept = NoiseScale.of([cubes["a"], cubes["b"]])  # and it can be applied to an image that comes later
+    np.testing.assert_array_equal(NoiseScale(kept.centre, kept.noise).apply(cubes["c"]).values, scaled["c"].values)
     signal = {"a": Cube(cubes["a"].values + np.linspace(0, 1, 40)[:, None, None] * [0, 1, 0], nm, mask)}
     loud = scale_by_noise(signal, ["a"])["a"].values[mask]
     assert loud[:, 1].std() > 20 * loud[:, 2].std()  # a signal counts by how far it stands out of the noise
