@@ -17,5 +17,7 @@ import lazy_loader
 
 __version__ = "0.1.0"
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submodules=["datasets"], submod_attrs={"_base": ["InputError"], "cubes": ["Cube"]}
+    __name__,
+    submodules=["datasets"],
+    submod_attrs={"_base": ["InputError"], "cubes": ["Cube"], "lab.models": ["load_model"]},
 )

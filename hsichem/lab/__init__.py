@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "exercises": ["check_answer"],
         "explorer.explorer": ["explore"],
+        "models": ["Model", "facts_of", "load_model", "save_model"],
         "report": ["write_report"],
         "results": ["Results"],
         "runner": ["NotebookError", "check_parameters", "find_notebooks", "run_notebooks"],

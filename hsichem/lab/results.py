@@ -9,6 +9,11 @@ import numpy as np
 from hsichem._base import InputError, locked, replacing, short
 
 
+def folder_name(method: str) -> str:
+    """The name of a method's folder, for its maps and its model."""
+    return method.lower().replace(" ", "-")
+
+
 class Results:
     """A results folder: metrics.json by section, maps/<method>/<sample>.npy (rows, cols) float32 in % w/w.
 
@@ -20,7 +25,7 @@ class Results:
         self.folder = Path(folder)
 
     def _maps_of(self, method: str) -> Path:
-        return self.folder / "maps" / method.lower().replace(" ", "-")
+        return self.folder / "maps" / folder_name(method)
 
     def metrics(self) -> dict:
         """All sections so far; empty before the first. Raises InputError when metrics.json is not JSON."""

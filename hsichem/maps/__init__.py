@@ -17,7 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "tune",
             "with_mean",
         ],
-        "held_out": ["held_out_error", "looks_of", "shared_noise"],
+        "held_out": ["held_out_error", "held_out_square", "looks_of", "shared_noise"],
         "intervals": ["bootstrap_interval", "cv_plus", "pixel_rmse_against", "rmsep_against", "rmsep_interval"],
         "metrics": ["average_metrics", "edge_width", "judge", "map_metrics", "mean_metrics"],
         "nulls": ["null_maps"],

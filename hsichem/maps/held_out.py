@@ -35,15 +35,21 @@ def held_out_error(looks: dict, readings: dict, masks: dict, groups=None, seed=0
     Returns held_out, the root of the mean squared error less the noise (0 where the noise is larger), with its 95 %
     interval by bootstrap over the groups, and noise, the standard deviation of a reading. All in the unit of the map.
     """
-    squares, noise = [], []
-    for name, (first, second) in looks.items():
-        inside, (a, b) = masks[name], readings[name]
-        noise.append(np.mean((a - b)[inside] ** 2) / 2)
-        # what was hidden from the first look is what the second sees
-        squares.append((np.mean((first - b)[inside] ** 2) + np.mean((second - a)[inside] ** 2)) / 2 - noise[-1])
+    squares, noise = zip(*(held_out_square(looks[name], readings[name], masks[name]) for name in looks), strict=True)
     low, high = bootstrap_interval(np.mean, squares, groups=groups, seed=seed)
     root = np.sqrt(np.maximum([np.mean(squares), low, high], 0)).tolist()
     return {"held_out": root[0], "held_out_interval": root[1:], "noise": float(np.sqrt(np.mean(noise)))}
+
+
+def held_out_square(looks, readings, mask) -> tuple[float, float]:
+    """Of one image: the mean squared error less the noise, which chance can make negative, and the noise's variance.
+
+    looks, readings: (2, rows, cols); mask: (rows, cols) bool; as for `held_out_error`.
+    """
+    (first, second), (a, b) = looks, readings
+    noise = np.mean((a - b)[mask] ** 2) / 2
+    # what was hidden from the first look is what the second sees
+    return (np.mean((first - b)[mask] ** 2) + np.mean((second - a)[mask] ** 2)) / 2 - noise, noise
 
 
 def shared_noise(maps: dict, masks: dict) -> dict:
