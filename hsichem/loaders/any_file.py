@@ -13,8 +13,9 @@ from scipy.io import netcdf_file
 from hsichem._base import InputError, to_float
 from hsichem.cubes import Cube
 from hsichem.loaders import white_dark
-from hsichem.loaders.envi import read_capture, read_cube
+from hsichem.loaders.envi import capture_lines, cube_lines, read_capture, read_cube
 from hsichem.loaders.envi_header import HEADER_BYTES, in_order, to_nm
+from hsichem.loaders.lines import Lines
 from hsichem.loaders.matlab import DEFLATE, open_arrays
 from hsichem.loaders.scaling import to_cube
 
@@ -70,10 +71,31 @@ def _read_file(path: Path) -> Cube:
         return read_cube(path)
     if suffix in READERS:
         return READERS[suffix](path)
+    return read_cube(_header_of(path))
+
+
+def open_lines(path) -> Lines:
+    """The Lines of what read_any takes, and of a scene's header that has references beside it: these are used.
+
+    ENVI images are read from disk as they are needed, others are in memory as a whole. Raises InputError as read_any.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder.")
+    if path.is_dir():
+        return Lines.of(_read_folder(path)) if _is_netcdf(path) else capture_lines(path)
+    if path.suffix.lower() in READERS:
+        return Lines.of(read_any(path))
+    header = path if path.suffix.lower() == ".hdr" else _header_of(path)
+    return capture_lines(header) if white_dark.has_references(path.parent) else cube_lines(header)
+
+
+def _header_of(path: Path) -> Path:
+    suffix = path.suffix.lower()
     names = {f"{path.stem}.hdr".lower(), f"{path.name}.hdr".lower()}
     headers = [file for file in white_dark.listed(path.parent) if file.name.lower() in names]
     if len(headers) == 1:
-        return read_cube(headers[0])
+        return headers[0]
     fix = f" {EXPORT[suffix][0].upper()}{EXPORT[suffix][1:]}." if suffix in EXPORT else ""
     raise InputError(f"{path}: not a known image: no ENVI header beside it, and none of {', '.join(READERS)}.{fix}")
 
@@ -83,10 +105,16 @@ def _read_folder(path: Path) -> Cube:
     suffixes = {file.suffix.lower() for file in white_dark.listed(folder)}
     if not suffixes & {".nc", ".hdr"} and (other := suffixes & EXPORT.keys()):
         raise InputError(f"{folder}: no ENVI image in it, but {', '.join(sorted(other))}; {EXPORT[min(other)]}.")
-    if ".nc" not in suffixes or ".hdr" in suffixes:
+    if not _is_netcdf(path):
         return read_capture(path)
     paths = white_dark.find_frames(path, ".nc")
     return white_dark.calibrate({kind: _read_netcdf(file) for kind, file in paths.items()}, paths)
+
+
+def _is_netcdf(path: Path) -> bool:
+    folder = path / "capture" if (path / "capture").is_dir() else path
+    suffixes = {file.suffix.lower() for file in white_dark.listed(folder)}
+    return ".nc" in suffixes and ".hdr" not in suffixes
 
 
 def _read_npy(path: Path) -> Cube:

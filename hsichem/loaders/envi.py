@@ -15,6 +15,7 @@ from hsichem.cubes import Cube
 from hsichem.loaders import white_dark
 from hsichem.loaders.envi_header import DATA_SUFFIXES, DTYPES, good_bands, number, per_band, read_header
 from hsichem.loaders.exposure import exposure_factor
+from hsichem.loaders.lines import Lines
 from hsichem.loaders.scaling import to_cube
 
 SPY_FILES = {"bsq": spy_envi.BsqFile, "bil": spy_envi.BilFile, "bip": spy_envi.BipFile}
@@ -78,12 +79,29 @@ def read_capture(path) -> Cube:
     warning (see loaders.exposure); a reference whose header has no wavelengths has those of the scene.
     Raises InputError for a missing reference, one of another size, or white that is not above dark.
     """
+    lines = capture_lines(path)
+    return lines.read(0, lines.shape[0])
+
+
+def capture_lines(path) -> Lines:
+    """The Lines of a capture; path and errors as of `read_capture`."""
     paths = white_dark.find_frames(path, ".hdr")
-    scene, header = _read(paths["scene"])
-    frames, headers = {"scene": scene}, {"scene": header}
+    (rows, *_), (first, header) = read_counts(paths["scene"])[0].shape, _read(paths["scene"], stop=1)
+    frames, headers = {"scene": first}, {"scene": header}
     for kind in paths.keys() - {"scene"}:
         frames[kind], headers[kind] = _read(paths[kind], header, "dark" in kind)
-    return white_dark.calibrate(frames, paths, exposure_factor(headers, paths))
+    dark, span = white_dark.levels(frames, paths, exposure_factor(headers, paths))
+
+    def read(start, stop):
+        return white_dark.reflectance(_read(paths["scene"], start=start, stop=stop)[0], dark, span)
+
+    return Lines((rows, *first.values.shape[1:]), read)
+
+
+def cube_lines(header_path) -> Lines:
+    """The Lines of an ENVI image that is reflectance as it stands; errors as of `read_cube`."""
+    (rows, *_), (first, _) = read_counts(header_path)[0].shape, _read(header_path, stop=1)
+    return Lines((rows, *first.values.shape[1:]), lambda start, stop: _read(header_path, start=start, stop=stop)[0])
 
 
 def write_cube(header_path, values, wavelengths, metadata=None) -> None:
@@ -114,10 +132,10 @@ def write_cube(header_path, values, wavelengths, metadata=None) -> None:
         spy_envi.write_envi_header(temporary, keys)
 
 
-def _read(path, scene: dict | None = None, dark=False) -> tuple[Cube, dict]:
+def _read(path, scene: dict | None = None, dark=False, start=0, stop=None) -> tuple[Cube, dict]:
     # scene: the header that tells the bands of a reference whose own does not
     counts, header = read_counts(path, dark)
-    if not dark and len(counts) < int(header["lines"]):
+    if not dark and len(counts) < int(header["lines"]) and start == 0 and stop != 1:  # once; the first line is a peek
         warnings.warn(
             f"{path}: from line {len(counts)} on ('autodarkstartline'), dark frames; they are left out.",
             stacklevel=3,
@@ -137,7 +155,8 @@ def _read(path, scene: dict | None = None, dark=False) -> tuple[Cube, dict]:
     ignore = number(header, "data ignore value", path, default=None, is_finite=False)
     gain, offset = (None if each is None else each[bands] for each in (gain, offset))
     scaled = {"gain": gain, "offset": offset, "scale": scale, "ignore": ignore}
-    return to_cube(counts, nm, bands, path, **scaled, pitch=pitch, name=Path(path).stem), header
+    scaled |= {"pitch": pitch, "name": Path(path).stem, "first_row": start}
+    return to_cube(counts[start:stop], nm, bands, path, **scaled), header
 
 
 def _data_file(header_path: Path) -> Path:

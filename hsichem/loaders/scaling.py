@@ -9,12 +9,15 @@ BLOCK = 2**19  # values at a time, few enough for the processor's cache
 LINE = 64  # bytes of it that are fetched at once
 
 
-def to_cube(stored, nm, bands, where, *, gain=None, offset=None, scale=1.0, ignore=None, pitch=None, name="") -> Cube:
+def to_cube(
+    stored, nm, bands, where, *, gain=None, offset=None, scale=1.0, ignore=None, pitch=None, name="", first_row=0
+) -> Cube:
     """stored / scale * gain + offset, as a Cube of float32.
 
     stored: (rows, cols, all bands), any real type, also a view of a file; bands: indices (n,) of those to keep and
     nm (n,) their ascending wavelengths; gain, offset: (n,) or None. A pixel in which any kept band has the value
     `ignore` (NaN is one) is not in the mask and its values are 0; without `ignore` the mask is None.
+    first_row: of the image, where these are some of its lines.
     Raises InputError when a value that counts is not finite, or the cube does not fit into memory.
     """
     rows, cols, count = stored.shape
@@ -43,8 +46,9 @@ def to_cube(stored, nm, bands, where, *, gain=None, offset=None, scale=1.0, igno
             finite = is_finite or np.isfinite(out.sum())  # one pass; a sum may overflow where no value does
         if not finite and len(bad := np.argwhere(~np.isfinite(out))):
             row, col, band = bad[0]
+            at = first_row + start + row
             raise InputError(
-                f"{where}: the value at row {start + row}, column {col}, {nm[band]:g} nm is {out[row, col, band]}. "
+                f"{where}: the value at row {at}, column {col}, {nm[band]:g} nm is {out[row, col, band]}. "
                 "Mark pixels without data by 'data ignore value' (nan is one), or repair them."
             )
     return Cube(values, nm, mask, pitch, name)

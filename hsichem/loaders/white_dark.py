@@ -61,6 +61,18 @@ def find_frames(path, suffix: str) -> dict[str, Path]:
     return found
 
 
+def has_references(folder: Path) -> bool:
+    """Whether a folder is a camera's: with a subfolder `capture`, or with files named as white or dark references.
+
+    Raises InputError when it cannot be read.
+    """
+    files = [file for file in listed(folder) if file.suffix.lower() in (".hdr", ".nc")]
+    # a dish of white and one of dark chocolate are no references, unless a scene stands beside both
+    named = _by_kind(files)
+    sure = any(re.search(pattern, _words(file)) for pattern in KINDS.values() for file in files)
+    return sure or (folder / "capture").is_dir() or all(named[kind] for kind in ("scene", "white", "dark"))
+
+
 def listed(folder: Path) -> list[Path]:
     """The files of a folder by name, without hidden ones. Raises InputError when it cannot be read."""
     try:
@@ -72,9 +84,27 @@ def listed(folder: Path) -> list[Path]:
 def calibrate(frames: dict[str, Cube], paths: dict[str, Path], factor: float = 1.0) -> Cube:
     """Reflectance = factor * (scene - dark) / (white - dark), per column and band, into the scene's own array.
 
-    frames: as find_frames names them, all with the same columns and bands; the references' lines are averaged.
-    `white dark` is the white's dark frame, else `dark` serves both. factor: integration time of the white over that of
-    the scene.
+    Arguments and errors as of `levels`.
+    """
+    return reflectance(frames["scene"], *levels(frames, paths, factor))
+
+
+def reflectance(scene: Cube, dark: np.ndarray, span: np.ndarray) -> Cube:
+    """(scene - dark) / span, into the scene's own array. dark, span: (cols, bands) of `levels`."""
+    values = scene.values  # in place: a full-size capture fills gigabytes
+    values -= dark
+    values /= span
+    if scene.mask is not None:
+        values[~scene.mask] = 0
+    return scene
+
+
+def levels(frames: dict[str, Cube], paths: dict[str, Path], factor: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """(cols, bands) float32 of dark, and of (white - dark) / factor.
+
+    frames: as find_frames names them, all with the same columns and bands; the references' lines are averaged, and of
+    the scene some lines are enough. `white dark` is the white's dark frame, else `dark` serves both. factor:
+    integration time of the white over that of the scene.
     Raises InputError for a reference of another size, with ignored pixels, or white that is not above dark.
     """
     scene, mean = frames["scene"], {}
@@ -97,12 +127,7 @@ def calibrate(frames: dict[str, Cube], paths: dict[str, Path], factor: float = 1
             f"at column {col}, band {band} ({scene.wavelengths[band]:.1f} nm): {mean['white'][col, band]:g} against "
             f"{mean['white'][col, band] - span[col, band]:g}. {_why_no_light(bad, scene.wavelengths)}"
         )
-    values = scene.values  # in place: a full-size capture fills gigabytes
-    values -= np.float32(mean["dark"])
-    values /= np.float32(span / factor)
-    if scene.mask is not None:
-        values[~scene.mask] = 0
-    return scene
+    return np.float32(mean["dark"]), np.float32(span / factor)
 
 
 def _why_no_light(bad: np.ndarray, nm: np.ndarray) -> str:
