@@ -1,4 +1,4 @@
-"""The commands: run, report, and data (list, make, fetch, verify, check, add, move, remove)."""
+"""The commands: run, report, map, and data (list, make, fetch, verify, check, add, move, remove)."""
 
 import ast
 import errno
@@ -108,6 +108,31 @@ def report(folder):
     from hsichem.lab import write_report
 
     click.echo(write_report(folder))
+
+
+@main.command("map")
+@click.argument("model")
+@click.argument("captures", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the maps; a stopped call goes on when it is repeated.",
+)
+def map_(model, captures, output):
+    """Map CAPTURES with MODEL: a folder in models/ of a run's results, or published weights.
+
+    A capture is a camera's folder with white and dark frames, or a file that holds reflectance; a folder of them is
+    searched. Written are maps/ID.hdr (ENVI) and .png, maps.csv and index.html.
+    """
+    from hsichem import lab
+
+    rows = lab.map_captures(lab.load_model(model), lab.find_captures(captures), output)
+    bad = [f"{row['id']}: {row['problem']}" for row in rows if row["problem"]]
+    click.echo(f"{len(rows) - len(bad)} of {len(rows)} captures mapped: {output / 'index.html'}")
+    if bad:
+        raise _stop("\n".join([f"{len(bad)} captures could not be mapped", *bad]), 1)
 
 
 @main.group("data")

@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "check": ["check_folder"],
         "check_images": ["draw_masks"],
-        "samples": ["Sample"],
+        "samples": ["Sample", "drawn_mask", "find_images"],
         "store": [
             "Dataset",
             "add",

@@ -141,14 +141,18 @@ def read_masked(folder: Path, name: str, path: Path, mask: str | float) -> Cube:
     Pixels that the file marks as without data are in no mask.
     """
     cube = read_any(path)
+    inside = drawn_mask(folder, name, cube.values.shape[:2])
+    if inside is None:
+        inside = True if mask == "none" else foreground_mask(cube, mask)
+    return dataclasses.replace(cube, mask=inside & cube.foreground, name=name)
+
+
+def drawn_mask(folder: Path, name: str, shape: tuple) -> np.ndarray | None:
+    """(rows, cols) bool of masks/<name>.npy, .png or .hdr, or None; InputError for two, or one of another shape."""
     drawn = drawn_masks(folder, name)
     if len(drawn) > 1:
         raise InputError(f"{name}: two masks, {' and '.join(file.name for file in drawn)}; keep one.")
-    if drawn:
-        inside = read_mask(drawn[0], cube.values.shape[:2])
-    else:
-        inside = True if mask == "none" else foreground_mask(cube, mask)
-    return dataclasses.replace(cube, mask=inside & cube.foreground, name=name)
+    return read_mask(drawn[0], shape) if drawn else None
 
 
 def tecator(folder: Path, references: dict) -> list[Sample]:

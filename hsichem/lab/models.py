@@ -105,6 +105,11 @@ class Model:
         network = self.networks[0]
         return 2 * (7 * 2**network.depth + network.margin)  # see hsichem.unet.predict.windows
 
+    @property
+    def unit(self) -> int:
+        """Where strips may begin: every so many rows, that blocks and poolings lie as in the whole image."""
+        return 2 if self.linear else 2 * 2 ** self.networks[0].depth
+
     def prepared(self, cube: Cube) -> Cube:
         """The cube with the model's bands. Raises InputError where it has others; warns of another pitch."""
         want = np.array(self.facts["wavelengths"])

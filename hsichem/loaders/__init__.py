@@ -11,6 +11,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "exposure": ["exposure_times"],
         "mask_file": ["MASK_SUFFIXES", "read_mask"],
         "lines": ["Lines"],
-        "white_dark": ["find_frames", "has_references"],
+        "white_dark": ["find_frames", "has_references", "scenes"],
     },
 )

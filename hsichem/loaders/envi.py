@@ -107,7 +107,8 @@ def cube_lines(header_path) -> Lines:
 def write_cube(header_path, values, wavelengths, metadata=None) -> None:
     """Write `x.hdr` and `x.raw` (bil, little-endian, dtype of the array); the same array gives the same bytes.
 
-    values: (rows, cols, bands); wavelengths: (bands,) nm; metadata: further header keys, in this order.
+    values: (rows, cols, bands); wavelengths: (bands,) nm, or None for what is no spectrum, as a map; metadata: further
+    header keys, in this order.
     Raises InputError for a dtype that ENVI lacks or wavelengths that do not fit.
     """
     header_path, values = Path(header_path), np.asarray(values)
@@ -117,12 +118,13 @@ def write_cube(header_path, values, wavelengths, metadata=None) -> None:
             f"{header_path}: cannot write shape {values.shape} of {values.dtype}; expected a name ending in .hdr and "
             f"(rows, cols, bands) of a real number type."
         )
-    if len(wavelengths) != values.shape[2]:
+    if wavelengths is not None and len(wavelengths) != values.shape[2]:
         raise InputError(f"{header_path}: {len(wavelengths)} wavelengths for {values.shape[2]} bands.")
     rows, cols, bands = values.shape
     keys = {"samples": cols, "lines": rows, "bands": bands, "header offset": 0, "data type": codes[0]}
-    keys |= {"interleave": "bil", "byte order": 0, **(metadata or {}), "wavelength units": "nm"}
-    keys["wavelength"] = [float(nm) for nm in wavelengths]
+    keys |= {"interleave": "bil", "byte order": 0, **(metadata or {})}
+    if wavelengths is not None:
+        keys |= {"wavelength units": "nm", "wavelength": [float(nm) for nm in wavelengths]}
     stored = values.transpose(0, 2, 1).astype(values.dtype.newbyteorder("<"), order="C", copy=False)
     # The data first: a header never stands beside data that is not whole. SPy's save_image writes the header first,
     # and holds the whole image in memory.

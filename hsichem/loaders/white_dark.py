@@ -73,6 +73,14 @@ def has_references(folder: Path) -> bool:
     return sure or (folder / "capture").is_dir() or all(named[kind] for kind in ("scene", "white", "dark"))
 
 
+def scenes(path: Path) -> list[Path]:
+    """The files of a camera's folder that are no references; of a folder with both, those of ENVI."""
+    folder = path / "capture" if (path / "capture").is_dir() else path
+    files = listed(folder)
+    kinds = ([file for file in files if file.suffix.lower() == suffix] for suffix in (".hdr", ".nc"))
+    return _by_kind(next(filter(None, kinds), []))["scene"]
+
+
 def listed(folder: Path) -> list[Path]:
     """The files of a folder by name, without hidden ones. Raises InputError when it cannot be read."""
     try:
