@@ -66,9 +66,7 @@ def write_folder(folder: Path, model) -> Path:
 def read_folder(folder: Path) -> dict:
     """The arguments of a Model. Raises InputError for a folder that a newer hsichem wrote, or that was changed."""
     try:
-        record = json.loads((folder / HANDED_OVER).read_text("utf-8"))
-    except OSError as error:
-        raise InputError(f"{folder / HANDED_OVER}: cannot be read ({error.strerror}).") from None
+        record = json.loads(_read(folder / HANDED_OVER))
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{folder / HANDED_OVER} is not valid JSON ({error}); copy the model's folder again."
@@ -85,10 +83,7 @@ def read_folder(folder: Path) -> dict:
     names = [LINEAR, *map(_member, range(1, 1 + members if members in range(1000) else 1))]
     if missing := [name for name in names if not (folder / name).is_file()]:
         raise InputError(f"{folder}: {', '.join(missing)} missing; copy the model's folder as a whole.")
-    try:
-        files = {name: (folder / name).read_bytes() for name in names}
-    except OSError as error:
-        raise InputError(f"{error.filename}: cannot be read ({error.strerror}).") from None
+    files = {name: _read(folder / name) for name in names}
     stated = record.pop("checksum", None)
     if stated != (found := _checksum(record, files)):
         raise InputError(
@@ -143,6 +138,13 @@ def _weights(network) -> bytes:
     from safetensors.torch import save
 
     return save({name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()})
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
 
 
 def _member(number: int) -> str:

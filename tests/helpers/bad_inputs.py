@@ -5,6 +5,7 @@ or a call of the library without arguments. The cache is folder/cache, and folde
 """
 
 import errno
+import json
 import os
 import zipfile
 from datetime import datetime
@@ -14,6 +15,7 @@ from unittest.mock import patch
 import h5py
 import numpy as np
 import torch
+from helpers.fitted import models
 from openpyxl import Workbook
 from PIL import Image
 from safetensors.torch import save_file
@@ -24,6 +26,7 @@ from hsichem._base import locked
 from hsichem.cubes import foreground_mask
 from hsichem.datasets.makers import phantom
 from hsichem.datasets.store import fetch_file
+from hsichem.lab import load_model, map_captures, save_model
 from hsichem.lab import runner as rerun
 from hsichem.lab.results import Results
 from hsichem.loaders import read_any, read_capture, read_cube, read_mask
@@ -359,6 +362,47 @@ def in_use(folder):
     return run
 
 
+def model(spoil=lambda place: None):
+    """load_model of a folder that save_model wrote, after spoil(its path)."""
+
+    def prepare(folder):
+        place = save_model(folder, models()["PLS"])
+        spoil(place)
+        return lambda: load_model(place)
+
+    return prepare
+
+
+def rewritten(**changed):
+    def spoil(place):
+        record = json.loads((place / "model.json").read_text())
+        (place / "model.json").write_text(json.dumps(record | changed))
+
+    return model(spoil)
+
+
+def written(name, content):
+    return model(lambda place: (place / name).write_bytes(content))
+
+
+def mapped(*captures, images=()):
+    """map of these captures, after images of these names were written."""
+
+    def prepare(folder):
+        save_model(folder, models()["PLS"])
+        for each in images:
+            write_image((folder / each).parent, Path(each).name, np.arange(36, dtype="<u2"))
+        return ["map", "models/pls", *captures, "-o", "out"]
+
+    return prepare
+
+
+def unread(folder):
+    place = save_model(folder, models()["PLS"])
+    return refused("pathlib.Path.read_bytes", errno.EACCES, lambda folder: load_model(place))(folder)
+
+
+PLS = models()["PLS"]
 ENVI = [
     ("header: no such file", "cannot be opened: no such file", lambda folder: lambda: read_cube(folder / "x.hdr")),
     ("header: empty", "not 'ENVI'", header_text(b"")),
@@ -702,4 +746,37 @@ ARGUMENTS = [
         np.zeros((2, 2, 3)), [900, 950])),
 ]  # fmt: skip
 
-CASES = [*ENVI, *CAPTURES, *FORMATS, *TABLES, *MANIFESTS, *SYSTEM, *ARGUMENTS]
+MODELS = [
+    ("model: none there", "no model there; expected a folder with model.json", words("map", "pls", "x.hdr", "-o", "o")),
+    ("model: a hub's that is mistyped", "models/plss: no model there", lambda folder: (
+        (folder / "models").mkdir(), ["map", "models/plss", "x.hdr", "-o", "out"])[1]),
+    ("model: several in the folder", "holds 1 models; give the folder of one", lambda folder: (
+        save_model(folder, PLS), ["map", "models", "x.hdr", "-o", "out"])[1]),
+    ("model: of a newer hsichem", "by a newer hsichem (model format 99;", rewritten(format=99)),
+    ("model: of no hsichem", "'format' is '1', not a number", rewritten(format="1")),
+    ("model: edited", "were changed after they were written", rewritten(unit="g/kg")),
+    ("model: a million networks", "were changed after they were written: their", rewritten(members=10**6)),
+    ("model: tensors cut", "their sha256 is", written("linear.safetensors", b"")),
+    ("model: model.json cut", "model.json is not valid JSON (Expecting", written("model.json", b'{"format": 1,')),
+    ("model: model.json binary", "model.json is not valid JSON ('utf-8'", written("model.json", b"\xff")),
+    ("model: model.json lists in lists", "model.json is not valid JSON (maximum", written("model.json", b"[" * 10**6)),
+    ("model: half copied", "linear.safetensors missing; copy the model's folder as a whole", model(
+        lambda place: (place / "linear.safetensors").unlink())),
+    ("model: not to be read", "model.json: cannot be read (Permission denied)", unread),
+    ("model: disk full", "linear.safetensors: cannot be written (No space left on device)", refused(
+        "pathlib.Path.write_bytes", errno.ENOSPC, lambda folder: save_model(folder, PLS))),
+    ("model: read-only", "linear.safetensors: cannot be written (Read-only file system)", refused(
+        "pathlib.Path.mkdir", errno.EROFS, lambda folder: save_model(folder, PLS))),
+    ("map: no captures", "Missing argument 'CAPTURES...'", mapped()),
+    ("map: an empty folder", "day: no capture or image in it", lambda folder: (
+        (folder / "day").mkdir(), mapped("day")(folder))[1]),
+    ("map: two captures of one id", "two captures are called 'x'", mapped("x.hdr", "day", images=("x", "day/x"))),
+    ("map: into a file", "Directory 'out' is a file", lambda folder: (
+        (folder / "out").touch(), mapped("x.hdr")(folder))[1]),
+    ("map: into a folder that is no folder of maps", "maps.csv is not a table of maps", lambda folder: (
+        (folder / "out").mkdir(), (folder / "out" / "maps.csv").write_text("id,mean\n"), mapped("x.hdr")(folder))[2]),
+    ("map: disk full", "maps.csv: cannot be written (No space left on device)", refused(
+        "os.replace", errno.ENOSPC, lambda folder: map_captures(PLS, {}, folder / "out"))),
+]  # fmt: skip
+
+CASES = [*ENVI, *CAPTURES, *FORMATS, *TABLES, *MANIFESTS, *SYSTEM, *ARGUMENTS, *MODELS]
