@@ -132,7 +132,7 @@ def map_(model, captures, output):
     bad = [f"{row['id']}: {row['problem']}" for row in rows if row["problem"]]
     click.echo(f"{len(rows) - len(bad)} of {len(rows)} captures mapped: {output / 'index.html'}")
     if bad:
-        raise _stop("\n".join([f"{len(bad)} captures could not be mapped", *bad]), 1)
+        raise _stop("\n".join([f"{len(bad)} of {len(rows)} captures could not be mapped", *bad]), 1)
 
 
 @main.group("data")

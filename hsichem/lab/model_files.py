@@ -124,14 +124,18 @@ def _remade(record, files, folder):
 
 
 def _networks(record, files, folder):
+    import torch
     from safetensors.torch import load as load_tensors
 
-    from hsichem.unet import TrainConfig, build_network, load_state
+    from hsichem.unet import TrainConfig, build_network, check_state, load_state
 
-    config, bands = TrainConfig(**record["network"]), len(record["wavelengths"])
-    names = list(map(_member, range(1, 1 + record["members"])))
-    states = [load_state(build_network(config, bands, 1), load_tensors(files[name]), folder / name) for name in names]
-    return {"config": config, "networks": tuple(states)}
+    config, bands, networks = TrainConfig(**record["network"]), len(record["wavelengths"]), []
+    for name in map(_member, range(1, 1 + record["members"])):
+        state = load_tensors(files[name])
+        with torch.device("meta"):  # without memory for what the file may only claim to hold
+            check_state(build_network(config, bands, 1), state, folder / name)
+        networks.append(load_state(build_network(config, bands, 1), state, folder / name))
+    return {"config": config, "networks": tuple(networks)}
 
 
 def _weights(network) -> bytes:

@@ -9,6 +9,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "network": ["ChemicalUNet", "Ensemble", "PixelNetwork"],
         "predict": ["predict_looks", "predict_map"],
         "train": ["TrainConfig", "TrainingImage", "build_network", "config_from", "train_fold", "train_folds"],
-        "weights": ["load_published", "load_state", "published_input"],
+        "weights": ["check_state", "load_published", "load_state", "published_input"],
     },
 )

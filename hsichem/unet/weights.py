@@ -21,7 +21,11 @@ def from_hub(name: str) -> Path:
         from huggingface_hub import snapshot_download
     except ImportError:
         raise InputError(f"{name} is not a local file or folder; to download it: pip install 'hsichem[hub]'.") from None
-    return Path(snapshot_download(name, allow_patterns=[f"*{suffix}" for suffix in WEIGHT_FILES]))
+    try:
+        return Path(snapshot_download(name, allow_patterns=[f"*{suffix}" for suffix in WEIGHT_FILES]))
+    except (OSError, ValueError) as error:  # the hub's own kinds are these
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{name} is not a local file or folder, and the hub does not give it: {reason}") from None
 
 
 def read_weights(path: Path) -> dict:
@@ -42,10 +46,14 @@ def read_weights(path: Path) -> dict:
 
 
 def load_state(model, state: dict, path):
-    """The model with the weights of a state dict, in eval mode.
+    """The model with the weights of a state dict, in eval mode. Raises InputError as `check_state` does."""
+    check_state(model, state, path)
+    model.load_state_dict(state)
+    return model.eval()
 
-    Raises InputError that names path and the first names and shapes by which the state dict differs from the model's.
-    """
+
+def check_state(model, state: dict, path) -> None:
+    """Raises InputError that names path and the first names and shapes by which a state dict is not the model's."""
     want = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     have = {name: tuple(getattr(tensor, "shape", ())) for name, tensor in state.items()}
     differ = {name: shape for name, shape in want.items() if have.get(name) != shape}
@@ -53,8 +61,6 @@ def load_state(model, state: dict, path):
     wrong += [f"{name}: not expected" for name in have if name not in want]
     if wrong:
         raise InputError(f"{path} does not fit the network in {len(wrong)} tensors: {'; '.join(wrong[:5])}.")
-    model.load_state_dict(state)
-    return model.eval()
 
 
 def load_published(path):

@@ -98,7 +98,7 @@ def test_a_bad_capture_is_listed_and_the_others_are_mapped(saved, captures, tmp_
     write_image(captures / "d.hdr", dataclasses.replace(image(45, seed=61), wavelengths=NM + 300))
     result = call(saved["PLS"], captures, "-o", tmp_path / "out")
     assert result.exit_code == 1
-    assert "2 of 4 captures mapped" in result.output and "2 captures could not be mapped" in result.output
+    assert "2 of 4 captures mapped" in result.output and "2 of 4 captures could not be mapped" in result.output
     rows = lines_of(tmp_path / "out")
     assert "3 bytes, but its header declares" in rows["a"]["problem"] and "by up to 300.0 nm" in rows["d"]["problem"]
     assert not (tmp_path / "out" / "maps" / "a.hdr").exists() and (tmp_path / "out" / "maps" / "b.hdr").exists()

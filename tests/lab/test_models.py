@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 import warnings
 from functools import partial
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ import hsichem
 from hsichem import Cube, InputError, unet
 from hsichem.cubes import whole_blocks
 from hsichem.lab import Model, facts_of, load_model, save_model
-from hsichem.lab.model_files import LINEAR, _checksum
+from hsichem.lab.model_files import _checksum
 from hsichem.maps import held_out_error, looks_of, with_mean
 from hsichem.pls import fit_pls
 from hsichem.unet import ChemicalUNet, load_published, predict_looks, predict_map, published_input
@@ -202,15 +203,41 @@ def test_a_folder_that_is_not_whole_is_refused(fitted, tmp_path):
         load_model(place)
 
 
-def test_a_right_checksum_over_nonsense_is_no_traceback(saved):
+@pytest.mark.parametrize(
+    ("method", "edit", "words"),
+    [
+        ("PLS", lambda record: record["linear"]["linear"].update(preprocessing=5), "does not describe a model"),
+        ("PLS", lambda record: record.update(filter={"kind": "x"}), "does not describe a model"),
+        ("U-Net", lambda record: record["network"].update(speed=9), "does not describe a model"),
+        ("U-Net", lambda record: record["network"].update(width=1000, depth=6), "does not fit the network"),  # 60 GB
+        ("U-Net", lambda record: record.update(wavelengths=record["wavelengths"][1:]), "does not fit the network"),
+    ],
+)
+def test_a_right_checksum_over_nonsense_is_no_traceback(fitted, tmp_path, method, edit, words):
+    place = save_model(tmp_path, fitted[method])
+
     def nonsense(record):
         del record["checksum"]
-        record["linear"]["linear"]["preprocessing"] = 5
-        record["checksum"] = _checksum(record, {LINEAR: (saved / LINEAR).read_bytes()})
+        edit(record)
+        files = {path.name: path.read_bytes() for path in place.glob("*.safetensors")}
+        record["checksum"] = _checksum(record, files)
 
-    edited(saved, nonsense)
-    with pytest.raises(InputError, match="does not describe a model"):
-        load_model(saved)
+    edited(place, nonsense)
+    with pytest.raises(InputError, match=words):
+        load_model(place)
+
+
+def test_a_hub_that_does_not_answer_is_no_traceback(monkeypatch):
+    with pytest.raises(InputError, match=r"owner/name is not a local file or folder; to download it: pip install"):
+        monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+        load_model("owner/name")
+
+    def refuse(name, **options):
+        raise OSError("404 Client Error.\nMore")
+
+    monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(snapshot_download=refuse))
+    with pytest.raises(InputError, match=r"owner/name .* the hub does not give it: 404 Client Error\.$"):
+        load_model("owner/name")
 
 
 def test_a_place_without_a_model_says_what_is_expected(tmp_path, saved):
