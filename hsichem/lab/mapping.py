@@ -109,6 +109,7 @@ def map_capture(model: Model, path, name: str) -> tuple[np.ndarray, float | None
     rows, cols, bands = lines.shape
     if model.facts["mask"] == "pca" or 4 * rows * cols * bands <= STRIP_BYTES:
         lines = Lines.of(lines.read(0, rows))
+    model.prepared(lines.read(0, 1))  # an image of other wavelengths is refused before all of it is read
     mask = _mask(model.facts["mask"], lines, path, name)
     seen, reading, total, pitch = None, np.full((rows, cols), np.nan, np.float32), 0.0, None
     for first, last, start, stop in _strips(model, lines.shape):
@@ -162,12 +163,11 @@ def _prepared(model: Model, lines: Lines, start: int, stop: int) -> Cube:
 def _mask(way, lines: Lines, path, name: str) -> np.ndarray:
     """(rows, cols) bool of an image, which is read for it in strips."""
     rows, cols, bands = lines.shape
-    drawn, score, own = drawn_mask(Path(path).parent, name, (rows, cols)), np.zeros((rows, cols, 1), np.float32), None
+    drawn, score = drawn_mask(Path(path).parent, name, (rows, cols)), np.empty((rows, cols, 1), np.float32)
+    own = np.empty((rows, cols), bool)
     for start in range(0, rows, step := max(1, STRIP_BYTES // (4 * cols * bands))):
         cube = lines.read(start, min(start + step, rows))
-        own = np.ones((rows, cols), bool) if own is None else own
-        own[start : start + step] = cube.foreground
-        score[start : start + step, :, 0] = _score(cube, way)
+        own[start : start + step], score[start : start + step, :, 0] = cube.foreground, _score(cube, way)
     if drawn is not None or way == "none":
         inside = True if drawn is None else drawn
     elif way == "pca":

@@ -10,7 +10,7 @@ import numpy as np
 
 from hsichem._base import InputError
 from hsichem.cubes import Cube, NoiseScale, crop_and_bin, whole_blocks
-from hsichem.lab.model_files import HANDED_OVER, read_folder, sha256_of_weights, write_folder
+from hsichem.lab.model_files import HANDED_OVER, LINEAR, read_folder, sha256_of_weights, write_folder
 from hsichem.maps import Tuned, held_out_square, looks_of, with_mean
 from hsichem.pls import LinearModel, PLSModel, t2_and_q
 
@@ -198,7 +198,7 @@ class Model:
         return tuple((t2_and_q(self.guard, spectrum[None])[0] / self.limits).tolist())
 
     def held_out(self, seen: np.ndarray, reading: np.ndarray, mask: np.ndarray) -> float | None:
-        """Held-out error of the map on this image; None for networks that were not trained on hidden pixels.
+        """Held-out error of the map's blocks of 2 x 2 pixels; None for networks that were not trained on hidden pixels.
 
         seen: of `seen`; reading: (rows, cols) map of the reader; mask: (rows, cols).
         """
@@ -254,7 +254,8 @@ def load_model(path) -> Model:
     ):
         listed = ", ".join(str(file.parent) for file in inside)
         raise InputError(f"{path} holds {len(inside)} models; give the folder of one: {listed}.")
-    weights = path.is_file() or (path.is_dir() and {".safetensors", ".pt", ".pth"} & {f.suffix for f in path.iterdir()})
+    files = [path] if path.is_file() else [*path.iterdir()] if path.is_dir() else []
+    weights = {file.suffix for file in files} & {".safetensors", ".pt", ".pth"} and path / LINEAR not in files
     hub = len(path.parts) == 2 and not path.is_absolute() and not Path(path.parts[0]).exists()
     if not weights and not hub:
         raise InputError(

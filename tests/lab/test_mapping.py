@@ -14,7 +14,7 @@ from helpers.fitted import NM, image, models
 from PIL import Image
 from spectral.io import envi
 
-from hsichem import InputError
+from hsichem import Cube, InputError
 from hsichem.cli import main
 from hsichem.lab import find_captures, load_model, map_captures, mapping, save_model
 from hsichem.loaders import write_cube
@@ -95,7 +95,8 @@ def test_captures_are_calibrated(saved, captures, tmp_path):
 
 def test_a_bad_capture_is_listed_and_the_others_are_mapped(saved, captures, tmp_path):
     (captures / "a" / "capture" / "WHITEREF_a.raw").write_bytes(b"cut")
-    write_image(captures / "d.hdr", dataclasses.replace(image(45, seed=61), wavelengths=NM + 300))
+    even = image(45).values[:1, :1].repeat(24, axis=0).repeat(20, axis=1)  # has no sample, but that is not said first
+    write_image(captures / "d.hdr", Cube(even, NM + 300))
     result = call(saved["PLS"], captures, "-o", tmp_path / "out")
     assert result.exit_code == 1
     assert "2 of 4 captures mapped" in result.output and "2 of 4 captures could not be mapped" in result.output

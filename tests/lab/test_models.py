@@ -242,7 +242,10 @@ def test_a_hub_that_does_not_answer_is_no_traceback(monkeypatch):
 
 def test_a_place_without_a_model_says_what_is_expected(tmp_path, saved):
     (tmp_path / "empty").mkdir()
-    for path in (tmp_path / "empty", tmp_path / "nowhere", tmp_path / "models" / "pls2"):
+    (tmp_path / "headless").mkdir()
+    (tmp_path / "headless" / "linear.safetensors").touch()
+    (tmp_path / "x.txt").touch()
+    for path in (tmp_path / name for name in ("empty", "nowhere", "models/pls2", "headless", "x.txt")):
         with pytest.raises(InputError, match=r"no model there; expected a folder with model\.json"):
             load_model(path)
     for path in (tmp_path, tmp_path / "models"):
