@@ -7,17 +7,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from helpers.fitted import NM, image, models
 from PIL import Image
+from scipy.io import savemat
 from spectral.io import envi
 
 from hsichem import Cube, InputError
 from hsichem.cli import main
 from hsichem.lab import find_captures, load_model, map_captures, mapping, save_model
 from hsichem.loaders import write_cube
+from hsichem.unet import build_network
 
 ROOT = Path(__file__).parents[2]
 
@@ -154,6 +157,24 @@ def test_maps_of_two_models_do_not_mix(saved, captures, tmp_path):
     assert result.exit_code == 2 and "is not a table of maps" in result.output
 
 
+def test_a_folder_may_hold_files_of_other_kinds(saved, tmp_path):
+    cube, nm = image(45, seed=60), " ".join(map(str, NM))
+    for name in ("a.npy", "b.mat", "c.nc"):
+        (tmp_path / "day" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "day" / name).with_suffix(".wavelengths.txt").write_text(nm)
+    np.save(tmp_path / "day" / "a.npy", cube.values)
+    savemat(tmp_path / "day" / "b.mat", {"cube": cube.values})
+    with h5py.File(tmp_path / "day" / "c.nc", "w") as file:
+        file["cube"] = cube.values
+    (tmp_path / "day" / "notes.txt").touch()
+    result = call(saved["PLS"], tmp_path / "day", "-o", tmp_path / "out")
+    assert result.exit_code == 0 and "3 of 3" in result.output, result.output
+    expected = load_model(saved["PLS"]).map(cube)
+    for name in "abc":
+        found = envi.open(tmp_path / "out" / "maps" / f"{name}.hdr").read_band(0)
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_captures_are_found_wherever_they_lie(captures, tmp_path):
     day = {"a": captures / "a", "b": captures / "b", "c": captures / "c.hdr"}
     assert find_captures([captures]) == day
@@ -210,6 +231,18 @@ def test_strips_give_the_map_of_the_whole(saved, tmp_path, monkeypatch, method):
     assert len(seen) > 14 and pitch == same_pitch
     np.testing.assert_allclose(strips, whole, rtol=1e-5)
     assert same_figures == pytest.approx(figures, rel=1e-5)
+
+
+def test_strips_are_wide_enough_for_a_network_without_padding(tmp_path, monkeypatch):
+    cube, model = image(40, seed=7, shape=(150, 40)), models()["U-Net"]
+    write_image(tmp_path / "x.hdr", cube)
+    config = dataclasses.replace(model.config, padding="valid", depth=2)
+    model = dataclasses.replace(model, networks=(build_network(config, len(NM), 1),), config=config)
+    whole, *_ = mapping.map_capture(model, tmp_path / "x.hdr", "x")
+    monkeypatch.setattr(mapping, "STRIP_BYTES", 10 * 40 * 12 * 4)
+    strips, *_ = mapping.map_capture(model, tmp_path / "x.hdr", "x")
+    np.testing.assert_allclose(strips, whole, rtol=1e-4)
+    assert np.nanstd(whole) > 0.1
 
 
 def test_a_halo_that_is_too_narrow_would_be_seen(saved, tmp_path, monkeypatch):
