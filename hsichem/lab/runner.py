@@ -1,5 +1,6 @@
 """Run the numbered notebooks in order, into one results folder that a stopped run can take up again."""
 
+import ast
 import json
 import os
 import sys
@@ -11,7 +12,7 @@ from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from hsichem._base import InputError, closest, locked
-from hsichem.lab.settings import RULES, check_value
+from hsichem.lab.settings import check_value
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -34,17 +35,29 @@ def failed_path(output: Path) -> Path:
     return output.with_suffix(".failed.ipynb")
 
 
+def defaults(notebook: Path) -> dict:
+    """The values in a notebook's parameters cell by name; None for one that is no literal."""
+    found = papermill.inspect_notebook(_escaped(notebook))
+    return {name: _literal(parameter["default"]) for name, parameter in found.items()}
+
+
+def _literal(text):
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return None
+
+
 def check_parameters(notebooks: list[Path], parameters: dict) -> dict[Path, dict]:
     """Give each notebook those of the parameters that it knows; InputError for one that none of them knows or takes."""
-    known = {notebook: set(papermill.inspect_notebook(_escaped(notebook))) for notebook in notebooks}
-    everywhere = set().union(*known.values())
+    known = {notebook: defaults(notebook) for notebook in notebooks}
+    everywhere = {name: default for own in known.values() for name, default in own.items()}
     for name in parameters:
         if name not in everywhere:
             close = closest(name, everywhere)
             hint = f" Did you mean {close!r}?" if close else ""
             raise InputError(f"no notebook has a parameter {name!r}.{hint} Known: {', '.join(sorted(everywhere))}.")
-        if name in RULES:
-            check_value(name, parameters[name])
+        check_value(name, parameters[name], everywhere[name])
     return {notebook: {k: v for k, v in parameters.items() if k in known[notebook]} for notebook in notebooks}
 
 

@@ -30,6 +30,16 @@ PRESETS = {
     "paper": PAPER | {"width": 64, "epochs": 250, "ladder_epochs": 250},
 }
 
+WORDS = {"true": True, "false": False, "null": None}  # Python's words as YAML and JSON spell them
+
+
+def parse_value(text: str):
+    """A Python literal where `text` is one (5, 1e-3, True, [1, 2]), else the text itself."""
+    try:
+        return WORDS[text] if text in WORDS else ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):  # the last two: nested too deep
+        return text
+
 
 def whole(least):
     return lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= least, f"a whole number from {least} up"
@@ -58,9 +68,14 @@ RULES = {
 }
 
 
-def check_value(name: str, value) -> None:
-    """Raises InputError for a parameter's value of the wrong type or range; None is right where presets have one."""
-    accepts, expected = RULES[name]
+def check_value(name: str, value, default=None) -> None:
+    """Raises InputError for a parameter's value of the wrong type or range; None is right where presets have one.
+
+    A name without a rule, of a user's own notebook, takes what its default's type takes, and anything for None.
+    """
+    kind = type(default)
+    alike = is_number if kind is float else lambda v: default is None or type(v) is kind
+    accepts, expected = RULES.get(name, (alike, f"a value of type {kind.__name__}, as in the notebook"))
     if not (accepts(value) or (value is None and name in PRESETS["lesson"])):
         raise InputError(f"parameter {name} is {short(value)} ({type(value).__name__}); expected {expected}.")
 
