@@ -1,0 +1,172 @@
+"""Tasks on real Dask workers: outcomes, lost workers, workers that are refused, joining by address."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing, contextmanager
+from unittest.mock import patch
+
+import psutil
+import pytest
+from distributed import LocalCluster
+
+from hsichem import InputError
+from hsichem.lab import engine
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+
+
+@contextmanager
+def workers_here(threads=1):
+    """The address of a scheduler with one worker, both in this process."""
+    options = {"n_workers": 1, "threads_per_worker": threads, "processes": False, "dashboard_address": None}
+    with LocalCluster(**options) as cluster:
+        yield cluster.scheduler_address
+
+
+def run_here(tasks, function, shared="/"):
+    with workers_here() as address:
+        return dict(engine.run_tasks(function, tasks, shared, address))
+
+
+def test_results_and_exceptions_come_with_their_names(capsys):
+    def half(number):
+        if number % 2:
+            raise ValueError(f"{number} is odd")
+        return number // 2
+
+    ended = run_here({"a": 4, "b": 3, "c": 0}, half)
+    assert ended["a"] == 2 and ended["c"] == 0
+    assert isinstance(ended["b"], ValueError) and str(ended["b"]) == "3 is odd"
+    said = capsys.readouterr().err
+    assert "3/3" in said and "failed=1, left=0" in said and "Dashboard: " in said
+
+
+def test_no_tasks_need_no_cluster():
+    assert list(engine.run_tasks(None, {}, "/", "tcp://127.0.0.1:9")) == []
+
+
+def test_a_process_of_a_killed_worker_ends_before_its_task_is_done_again():
+    environment = os.environ | {engine.MARK: "mine"}
+    orphan = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], env=environment)
+    other = subprocess.Popen(orphan.args, env=environment | {engine.MARK: "yours"})
+    try:
+        while not all(engine.MARK in psutil.Process(each.pid).environ() for each in (orphan, other)):
+            time.sleep(0.01)
+        run_here({"mine": 1}, lambda number: number)
+        assert orphan.wait(5) == -signal.SIGKILL and other.poll() is None
+    finally:
+        orphan.kill()
+        other.kill()
+        other.wait()
+
+
+@pytest.mark.parametrize(
+    ("change", "shared", "threads", "message"),
+    [
+        (None, "/nowhere", 1, "does not see /nowhere"),
+        (None, "/", 2, r"has 2 threads.*--nthreads 1 --nworkers 2"),
+        ("9.9", "/", 1, r"has hsichem 0\.\d.*and this is 9\.9"),
+    ],
+)
+def test_a_worker_that_cannot_do_the_same_is_refused(change, shared, threads, message):
+    with workers_here(threads) as address, patch.object(engine, "__version__", change or engine.__version__):
+        with pytest.raises(InputError, match=message):
+            list(engine.run_tasks(print, {"a": 1}, shared, address))
+
+
+def test_a_worker_of_another_version_that_joins_later_does_nothing():
+    with pytest.raises(InputError, match=r"expected 9\.9"):
+        engine._task(print, "a", 1, "command", "9.9")
+    assert engine.MARK not in os.environ and not engine.under_way
+
+
+def test_an_address_where_nobody_answers(monkeypatch):
+    monkeypatch.setattr(engine, "PATIENCE", 0.5)
+    for address in ("tcp://127.0.0.1:9", "nonsense", "ftp://127.0.0.1:9"):
+        with pytest.raises(InputError, match=f"no Dask scheduler answers at {address}"):
+            list(engine.run_tasks(print, {"a": 1}, "/", address))
+
+
+@pytest.mark.slow
+def test_a_killed_worker_loses_no_task(tmp_path):
+    def work(name):
+        (tmp_path / name).open("a").write(f"{os.getpid()}\n")
+        time.sleep(0.1 if name == "a" else 2)
+        return name
+
+    names = ["a", "b", "c", "d"]
+    ended, killed = {}, None
+    for name, outcome in engine.run_tasks(work, dict(zip(names, names, strict=True)), tmp_path):
+        ended[name] = outcome
+        if name == "a":
+            killed = next(path for path in tmp_path.iterdir() if path.name != "a").read_text()
+            os.kill(int(killed), signal.SIGKILL)
+    assert killed and ended == {name: name for name in names}
+    assert sorted(len((tmp_path / name).read_text().split()) for name in names) == [1, 1, 1, 2]
+
+
+@pytest.mark.slow
+def test_two_workers_join_by_address_and_one_is_killed(tmp_path):
+    def work(name):
+        (tmp_path / name).write_text(str(os.getpid()))
+        time.sleep(1)
+        return os.getpid()
+
+    with dask(tmp_path, "scheduler", "--port", "0", "--no-dashboard") as (_, text):
+        (address,) = {word for word in text("tcp://").split() if word.startswith("tcp://")}
+        worker = ["worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny"]
+        with dask(tmp_path, *worker) as (first, _), dask(tmp_path, *worker) as (second, _):
+            ended = {}
+            for name, outcome in engine.run_tasks(work, {f"t{k}": f"t{k}" for k in range(6)}, tmp_path, address):
+                ended[name] = outcome
+                if len(ended) == 2:
+                    assert set(ended.values()) == {first.pid, second.pid}
+                    first.kill()
+            assert len(ended) == 6 and list(ended.values()).count(second.pid) >= 4
+
+
+@pytest.mark.slow
+def test_a_stopped_command_ends_what_its_workers_started(tmp_path):
+    def work(name):
+        subprocess.run([sys.executable, "-c", "import time; time.sleep(60)"], check=True)
+
+    def mine():
+        found = []
+        for process in psutil.process_iter():
+            with engine.suppress(psutil.Error):
+                found += [process] if process.environ().get(engine.MARK) == str(tmp_path) else []
+        return found
+
+    with workers_here() as address:
+        with closing(engine.run_tasks(work, {str(tmp_path): 1, "other": 2}, tmp_path, address)) as tasks:
+            with pytest.raises(KeyboardInterrupt):
+                signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+                signal.alarm(2)
+                next(tasks)
+        assert mine() == [] and not engine.under_way
+
+
+@contextmanager
+def dask(folder, *arguments):
+    """A `dask` command in the background: its process, and a function that waits until it has said a word."""
+    log = folder / f".{arguments[0]}-{time.monotonic_ns()}.log"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    with log.open("w") as file:
+        command = [sys.executable, "-m", "dask", *arguments]
+        process = subprocess.Popen(command, stdout=file, stderr=file, cwd=folder, env=environment)
+
+    def text(word):
+        end = time.monotonic() + 60
+        while word not in log.read_text():
+            assert process.poll() is None and time.monotonic() < end, log.read_text()
+            time.sleep(0.1)
+        return log.read_text()
+
+    try:
+        yield process, text
+    finally:
+        process.kill()
+        process.wait()
