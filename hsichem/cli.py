@@ -1,6 +1,5 @@
-"""The commands: run, report, map, and data (list, make, fetch, verify, check, add, move, remove)."""
+"""The commands: run, report, sweep, map, and data (list, make, fetch, verify, check, add, move, remove)."""
 
-import ast
 import errno
 import time
 from pathlib import Path
@@ -9,9 +8,8 @@ import click
 
 from hsichem import __version__, datasets
 from hsichem._base import InputError
-from hsichem.lab import PRESETS
+from hsichem.lab import PRESETS, parse_value
 
-WORDS = {"true": True, "false": False, "null": None}  # Python's words as YAML and JSON spell them
 FEWEST_PIXELS, FEWEST_BANDS = 16, 7  # on a side, for four distances in a map of half its size; for the network's stem
 OPTIONS = {"dataset": "--dataset", "preset": "--preset", "seed": "--seed", "results_dir": "--results"}
 
@@ -40,14 +38,6 @@ def _stop(error, status):
 @click.version_option(__version__, prog_name="hsichem")
 def main():
     """Hyperspectral images into chemical maps: PLS and the U-Net, checked against pixel truth."""
-
-
-def parse_value(text: str):
-    """A Python literal where `text` is one (5, 1e-3, True, [1, 2]), else the text itself."""
-    try:
-        return WORDS[text] if text in WORDS else ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):  # the last two: nested too deep
-        return text
 
 
 def _check_suitable(images):
@@ -133,6 +123,40 @@ def map_(model, captures, output):
     click.echo(f"{len(rows) - len(bad)} of {len(rows)} captures mapped: {output / 'index.html'}")
     if bad:
         raise _stop("\n".join([f"{len(bad)} of {len(rows)} captures could not be mapped", *bad]), 1)
+
+
+@main.command()
+@click.argument("notebook")
+@click.option("-g", "grid", multiple=True, metavar="NAME=VALUES", help="smoothness=0,0.2,20 or seed=0..4; repeatable.")
+@click.option("-p", "fixed", multiple=True, metavar="NAME=VALUE", help="A parameter that all runs share; repeatable.")
+@click.option("--scheduler", metavar="ADDRESS", help="Of a running Dask scheduler.  [default: this computer alone]")
+@click.option(
+    "--results", type=click.Path(path_type=Path, file_okay=False), help="Folder.  [default: sweeps/<notebook>]"
+)
+def sweep(notebook, grid, fixed, scheduler, results):
+    """Run NOTEBOOK with every combination of parameters; one table, one page.
+
+    NOTEBOOK is a name, as 03_unet_training, or a path. Each run has a folder of its own, and begins with the first
+    notebook of the chain: all numbered ones before NOTEBOOK are run into it too, so that runs share nothing but the
+    data. A stopped sweep goes on with the same command; what is finished is not repeated.
+    """
+    from hsichem import lab
+
+    values = lab.parse_grid(grid)
+    plan = lab.plan_sweep(notebook, values, lab.parse_fixed(fixed, values), results)
+    for name, preset in dict.fromkeys((run.dataset, run.preset) for run in plan.runs):
+        if name:  # before the runs, which would all wait for one of them to make it
+            _check_suitable(datasets.open_dataset(name, size=PRESETS[preset]["size"] if preset in PRESETS else None))
+    done = sum(run.state == "finished" for run in plan.runs)
+    click.echo(f"Results: {plan.folder}\n{len(plan.runs)} runs, of which {done} are finished already")
+    try:
+        lab.run_sweep(plan, scheduler)
+    except KeyboardInterrupt:
+        raise _stop("stopped; the same command goes on.", 130) from None
+    failed = sum(run.state == "failed" for run in plan.runs)
+    click.echo(f"Table: {plan.folder / 'results.csv'}\nPage: {plan.folder / 'sweep.html'}")
+    if failed:
+        raise _stop(f"{failed} of {len(plan.runs)} runs failed; the page names them.", 1)
 
 
 @main.group("data")

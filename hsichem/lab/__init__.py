@@ -13,7 +13,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "report": ["write_report"],
         "results": ["Results"],
         "runner": ["NotebookError", "check_parameters", "find_notebooks", "run_notebooks"],
-        "settings": ["PRESETS", "read_settings"],
+        "settings": ["PRESETS", "parse_value", "read_settings"],
+        "sweep": ["parse_fixed", "parse_grid", "plan_sweep", "run_sweep"],
         "tables": ["text", "text_table"],
     },
 )

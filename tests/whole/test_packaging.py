@@ -100,6 +100,8 @@ def test_the_wheel_holds_what_the_commands_read(tmp_path):
         "lab/hsichem.mplstyle",
         "lab/report.css",
         "lab/report.html.j2",
+        "lab/sweep.html.j2",
+        "lab/sweep.js",
     ]
     wanted = {f"hsichem/{name}" for name in [*data, *notebooks]}
     assert wanted | {f"hsichem/datasets/makers/tables/{name}" for name in tables} <= names
