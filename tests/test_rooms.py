@@ -55,6 +55,6 @@ def test_no_module_stands_outside_the_rooms():
 
 @pytest.mark.parametrize("name", ["hsichem", *(f"hsichem.{room}" for room in ROOMS)])
 def test_a_face_loads_nothing_heavy(name):
-    heavy = ("scipy", "sklearn", "torch", "matplotlib", "pooch", "papermill", "spectral", "h5py")
+    heavy = ("scipy", "sklearn", "torch", "matplotlib", "pooch", "papermill", "spectral", "h5py", "distributed")
     code = f"import sys, {name}; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "[]"

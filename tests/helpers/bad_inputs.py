@@ -15,7 +15,9 @@ from unittest.mock import patch
 import h5py
 import numpy as np
 import torch
+from distributed import LocalCluster
 from helpers.fitted import models
+from helpers.notebooks import make_notebook
 from openpyxl import Workbook
 from PIL import Image
 from safetensors.torch import save_file
@@ -26,7 +28,7 @@ from hsichem._base import locked
 from hsichem.cubes import foreground_mask
 from hsichem.datasets.makers import phantom
 from hsichem.datasets.store import fetch_file
-from hsichem.lab import load_model, map_captures, save_model
+from hsichem.lab import engine, load_model, map_captures, save_model, sweep
 from hsichem.lab import runner as rerun
 from hsichem.lab.results import Results
 from hsichem.loaders import read_any, read_capture, read_cube, read_mask
@@ -373,6 +375,16 @@ def model(spoil=lambda place: None):
     return prepare
 
 
+def tiny(*arguments, parameters="results_dir = None\nseed = 0\nrate = 0.5"):
+    """A sweep of a notebook that does nothing."""
+
+    def prepare(folder):
+        make_notebook(folder / "tiny.ipynb", parameters, "1")
+        return ["sweep", "tiny.ipynb", *arguments]
+
+    return prepare
+
+
 def rewritten(**changed):
     def spoil(place):
         record = json.loads((place / "model.json").read_text())
@@ -403,6 +415,37 @@ def unread(folder):
 
 
 PLS = models()["PLS"]
+
+
+def swept_elsewhere(folder):
+    plan = sweep.plan_sweep(str(make_notebook(folder / "a.ipynb", "results_dir = None\nseed = 0")), {"seed": [0]}, {})
+
+    def run():
+        with locked(plan.folder / "sweep"):
+            sweep.run_sweep(plan)
+
+    return run
+
+
+def on_a_worker(version=engine.__version__, shared="/", threads=1):
+    """Tasks for a worker of which something is not as here."""
+
+    def run():
+        options = {"n_workers": 1, "threads_per_worker": threads, "processes": False, "dashboard_address": None}
+        with LocalCluster(**options) as cluster, patch("hsichem.lab.engine.__version__", version):
+            next(engine.run_tasks(print, {"task": 1}, shared, cluster.scheduler_address))
+
+    return lambda folder: run
+
+
+def nobody_at(address):
+    def run():
+        with patch("hsichem.lab.engine.PATIENCE", 0.5):
+            next(engine.run_tasks(print, {"task": 1}, "/", address))
+
+    return lambda folder: run
+
+
 ENVI = [
     ("header: no such file", "cannot be opened: no such file", lambda folder: lambda: read_cube(folder / "x.hdr")),
     ("header: empty", "not 'ENVI'", header_text(b"")),
@@ -779,4 +822,34 @@ MODELS = [
         "os.replace", errno.ENOSPC, lambda folder: map_captures(PLS, {}, folder / "out"))),
 ]  # fmt: skip
 
-CASES = [*ENVI, *CAPTURES, *FORMATS, *TABLES, *MANIFESTS, *SYSTEM, *ARGUMENTS, *MODELS]
+SWEEPS = [
+    ("sweep: no such notebook", "Did you mean 03_unet_training?", words("sweep", "03_unet", "-g", "seed=0")),
+    ("sweep: not a notebook", "x.csv is not a notebook", words(
+        "sweep", "x.csv", "-g", "seed=0", before=lambda folder: (folder / "x.csv").write_text(TABLE))),
+    ("sweep: a notebook of no results", "has no parameter results_dir", tiny("-g", "seed=0", parameters="seed = 0")),
+    ("sweep: no grid", "nothing to sweep", tiny()),
+    ("sweep: no values", "'seed=' is no NAME=VALUE", tiny("-g", "seed=")),
+    ("sweep: a value missing", "a value is missing beside a comma", tiny("-g", "seed=1,,2")),
+    ("sweep: a value twice", "a value is given twice", tiny("-g", "seed=1,2,1")),
+    ("sweep: a parameter twice", "seed is given twice", tiny("-g", "seed=1", "-g", "seed=2")),
+    ("sweep: a parameter fixed and swept", "seed is given already", tiny("-g", "seed=1", "-p", "seed=2")),
+    ("sweep: a range downwards", "'4..0' is no range", tiny("-g", "seed=4..0")),
+    ("sweep: a range of letters", "'a..d' is no range", tiny("-g", "seed=a..d")),
+    ("sweep: a range of fractions", "'0.1..0.5' is no range", tiny("-g", "rate=0.1..0.5")),
+    ("sweep: more than anyone waits for", "expected 10000 at most", tiny("-g", "seed=0..999", "-g", "rate=1..99")),
+    ("sweep: a parameter unknown", "Did you mean 'rate'?", tiny("-g", "rat=1")),
+    ("sweep: a seed of letters", "parameter seed is 'a'", tiny("-g", "seed=0,a")),
+    ("sweep: a parameter of another type", "expected a value of type float", tiny("-g", "rate=0.5,fast")),
+    ("sweep: folders of the runs", "each run has a folder of its own", tiny("-g", "results_dir=a,b")),
+    ("sweep: a data set unknown", "'pork' is not in the manifest; known", words(
+        "sweep", "02_pls_maps", "-g", "dataset=pork")),
+    ("sweep: results in a file", "Directory 'tiny.ipynb' is a file", tiny("-g", "seed=1", "--results", "tiny.ipynb")),
+    ("sweep: another sweep is there", "sweeps/a is in use by another process", swept_elsewhere),
+    ("sweep: nobody at the address", "no Dask scheduler answers at tcp://127.0.0.1:9", nobody_at("tcp://127.0.0.1:9")),
+    ("sweep: an address that is none", "no Dask scheduler answers at ftp://a", nobody_at("ftp://a:1")),
+    ("sweep: a worker of another version", "and this is 9.9; install one version", on_a_worker(version="9.9")),
+    ("sweep: a worker that lacks the folder", "does not see /no/folder", on_a_worker(shared="/no/folder")),
+    ("sweep: a worker with threads", "--nthreads 1 --nworkers 2", on_a_worker(threads=2)),
+]  # fmt: skip
+
+CASES = [*ENVI, *CAPTURES, *FORMATS, *TABLES, *MANIFESTS, *SYSTEM, *ARGUMENTS, *MODELS, *SWEEPS]
