@@ -427,13 +427,14 @@ def swept_elsewhere(folder):
     return run
 
 
-def on_a_worker(version=engine.__version__, shared="/", threads=1):
+def on_a_worker(version=engine.__version__, shared="/", threads=1, without=()):
     """Tasks for a worker of which something is not as here."""
 
     def run():
         options = {"n_workers": 1, "threads_per_worker": threads, "processes": False, "dashboard_address": None}
         with LocalCluster(**options) as cluster, patch("hsichem.lab.engine.__version__", version):
-            next(engine.run_tasks(print, {"task": 1}, shared, cluster.scheduler_address))
+            with patch.dict("sys.modules", dict.fromkeys(without)):
+                next(engine.run_tasks(print, {"task": 1}, shared, cluster.scheduler_address))
 
     return lambda folder: run
 
@@ -849,6 +850,7 @@ SWEEPS = [
     ("sweep: an address that is none", "no Dask scheduler answers at ftp://a", nobody_at("ftp://a:1")),
     ("sweep: a worker of another version", "and this is 9.9; install one version", on_a_worker(version="9.9")),
     ("sweep: a worker that lacks the folder", "does not see /no/folder", on_a_worker(shared="/no/folder")),
+    ("sweep: a worker without hsichem", "cannot import hsichem", on_a_worker(without=["hsichem"])),
     ("sweep: a worker with threads", "--nthreads 1 --nworkers 2", on_a_worker(threads=2)),
 ]  # fmt: skip
 

@@ -129,6 +129,16 @@ def test_two_workers_join_by_address_and_one_is_killed(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_scheduler_that_goes_away_is_said(tmp_path):
+    with dask(tmp_path, "scheduler", "--port", "0", "--no-dashboard") as (scheduler, text):
+        (address,) = {word for word in text("tcp://").split() if word.startswith("tcp://")}
+        with dask(tmp_path, "worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny"):
+            with pytest.raises(InputError, match=f"the scheduler at {address} has gone; start it"):
+                for _ in engine.run_tasks(time.sleep, {"short": 0, "long": 3}, tmp_path, address):
+                    scheduler.kill()
+
+
+@pytest.mark.slow
 def test_a_stopped_command_ends_what_its_workers_started(tmp_path):
     def work(name):
         subprocess.run([sys.executable, "-c", "import time; time.sleep(60)"], check=True)

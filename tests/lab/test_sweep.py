@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pytest
@@ -307,3 +308,35 @@ def test_a_worker_that_is_killed_in_mid_run_loses_nothing(started, tmp_path):
     assert "failed=0, left=0" in log.read_text()
     assert len(list(folder.glob("*/tiny.ipynb"))) == 3 and not list(folder.rglob("*.partial.ipynb"))
     assert open(os.path.join(run, "count")).read() == "xx"  # it was begun twice
+
+
+SBATCH = """#!/bin/sh
+# what dask-jobqueue expects of SLURM: the job runs in the background, its number is printed
+cp "$1" {here}/job.sh
+setsid sh {here}/job.sh > {here}/job.log 2>&1 &
+echo "Submitted batch job $!"
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="SLURM is there alone")
+def test_the_script_for_slurm_does_what_its_page_says(notebook, tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text("utf-8")
+    (tmp_path / "slurm_sweep.py").write_text(page.split("```python\n")[1].split("```")[0].replace("jobs=10", "jobs=1"))
+    scripts = {
+        "sbatch": SBATCH.format(here=tmp_path),
+        "scancel": f"#!/bin/sh\necho $1 >> {tmp_path}/cancelled\nkill -- -$1\n",
+        "hsichem": f"#!/bin/sh\nexec {sys.executable} -c 'from hsichem.cli import main; main()' \"$@\"\n",
+    }
+    for name, text in scripts.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    command = [sys.executable, "slurm_sweep.py", notebook, "-g", "seed=0,1", "--results", str(tmp_path / "s")]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list((tmp_path / "s").glob("*/tiny.ipynb"))) == 2
+    job = (tmp_path / "job.sh").read_text()
+    assert "#SBATCH -p short" in job and "#SBATCH -t 08:00:00" in job and "--nthreads 1" in job
+    assert (tmp_path / "cancelled").read_text().strip().isdigit()
