@@ -15,7 +15,7 @@ import nbformat
 from tqdm import tqdm
 
 from hsichem import __version__, datasets
-from hsichem._base import InputError, closest, locked, replacing, short
+from hsichem._base import InputError, closest, is_number, locked, replacing, short
 from hsichem.lab.pages import write_page
 from hsichem.lab.results import Results
 from hsichem.lab.runner import check_parameters, defaults, failed_path, find_notebooks, run_notebooks
@@ -235,12 +235,16 @@ def write_sweep_page(sweep: Sweep) -> Path:
     found = [flatten(Results(run.folder).metrics()) for run in done]
     names = dict.fromkeys(name for row in found for name, value in row.items() if _is_figure(name, value))
     columns = {name: [row[name] if _is_figure(name, row.get(name)) else None for row in found] for name in names}
+    labels = {name: [str(value) for value in sweep.grid[name]] for name in swept}  # True is 1, "True" is not "1"
     state = {
-        "labels": {name: [str(value) for value in sweep.grid[name]] for name in swept},
-        "places": {name: [sweep.grid[name].index(run.parameters[name]) for run in done] for name in swept},
-        "numbers": {name: all(isinstance(value, int | float) for value in sweep.grid[name]) for name in swept},
+        "labels": labels,
+        "places": {name: [labels[name].index(str(run.parameters[name])) for run in done] for name in swept},
+        "numbers": {name: all(map(is_number, sweep.grid[name])) for name in swept},
         "metrics": columns,
-        "first": next((name for name, column in columns.items() if len(set(column)) > 1), None),
+        # shown first: what differs between runs, of the methods if it can be
+        "first": min(
+            (n for n in columns if len(set(columns[n])) > 1), key=lambda n: not n.startswith("methods."), default=""
+        ),
         # of Student's t, for a 95 % interval of the mean of n runs
         "quantiles": [None, None, *(float(t.ppf(0.975, n - 1)) for n in range(2, len(done) + 1))],
     }
@@ -257,9 +261,9 @@ def write_sweep_page(sweep: Sweep) -> Path:
 
 
 def _is_figure(name, value):
-    """Whether the page offers it: a number that is no part of a list, of which there are hundreds."""
-    last = name.rpartition(".")[2]
-    return isinstance(value, int | float) and not isinstance(value, bool) and not last.isdigit()
+    """Whether the page offers it: a number that is no setting, and no part of a list, of which there are hundreds."""
+    section, *_, last = name.split(".")
+    return is_number(value) and section != "settings" and not last.isdigit()
 
 
 def _failed_notebook(run, folder):

@@ -1,4 +1,4 @@
-"""The explorer in a real browser: a saved page, and a notebook in JupyterLab. Values on screen against the arrays.
+"""The explorer in a real browser, saved and in JupyterLab, and a sweep's page. Values on screen against the arrays.
 
 Debian's chromium is driven by Playwright; screenshots are kept in build/screenshots. A JavaScript error fails the test.
 """
@@ -13,6 +13,8 @@ from helpers.lab import CHROMIUM, in_kernel, open_lab, run_all, waiting, watched
 from hsichem.lab import explore
 from hsichem.lab.explorer.figure import coloured
 from hsichem.lab.explorer.scene import map_layer
+from hsichem.lab.results import Results
+from hsichem.lab.sweep import plan_sweep, write_sweep_page
 
 pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"needs {CHROMIUM} (apt-get install chromium)")
 ROOT = Path(__file__).parents[2]
@@ -200,6 +202,67 @@ def test_narrow_and_dark(page):
 def test_the_saved_page_asked_for_nothing(saved):
     _, _, requests = saved
     assert len(requests) == 1 and requests[0].startswith("file:")
+
+
+# ---- the page of a sweep
+
+
+@pytest.fixture
+def swept(browser, tmp_path):
+    """(page, runs, errors): 3 x 2 x 4 runs, of which one is left; RMSEP is made up, as in `rmsep`."""
+    grid = {"smoothness": [0, 0.2, 20], "variant": ["published", "corrected"], "seed": [0, 1, 2, 3]}
+    plan = plan_sweep("03_unet_training", grid, {}, tmp_path)
+    for run in plan.runs:
+        run.folder.mkdir()
+        run.state = "finished"
+        Results(run.folder).save("methods", {"<i>": {"rmsep": rmsep(**run.parameters), "slope": 0.5}})
+    plan.runs[0].state = "left"
+    path = write_sweep_page(plan)
+    context = browser.new_context(viewport={"width": 1000, "height": 900}, offline=True)
+    page, errors = watched(context)
+    page.goto(path.as_uri())
+    yield page, plan.runs, errors
+    context.close()
+
+
+def rmsep(smoothness, variant, seed):
+    return 1.0 + smoothness / 10 + (variant == "corrected") + 0.1 * seed
+
+
+def heights(panel, kind):
+    """What the circles of a kind stand for, by the panel's own axis, and the pixels of one unit."""
+    texts = panel.locator("text[text-anchor=end]").all()
+    marks = [(float(text.text_content()), float(text.get_attribute("y")) - 4) for text in texts]
+    (low, bottom), (high, top) = marks[0], marks[-1]
+    unit = (bottom - top) / (high - low)
+    ys = [float(circle.get_attribute("cy")) for circle in panel.locator(f"circle.{kind}").all()]
+    return [low + (bottom - y) / unit for y in ys], unit
+
+
+def test_a_sweep_is_drawn_against_each_of_its_parameters(swept):
+    page, runs, errors = swept
+    assert page.locator("#metric").input_value() == "methods.<i>.rmsep"
+    panels = page.locator("#panels figure")
+    assert panels.locator("figcaption").all_inner_texts() == ["variant = published", "variant = corrected"]
+    for variant, panel in zip(("published", "corrected"), panels.all(), strict=True):
+        drawn = [run.parameters for run in runs[1:] if run.parameters["variant"] == variant]
+        np.testing.assert_allclose(heights(panel, "run")[0], [rmsep(**each) for each in drawn], atol=1e-6)
+        means = [np.mean([rmsep(**each) for each in drawn if each["smoothness"] == s]) for s in (0, 0.2, 20)]
+        np.testing.assert_allclose(heights(panel, "mean")[0], means, atol=1e-6)
+    # of four seeds 0.1 apart: half an interval is 3.182 x 0.1291 / 2
+    line = panels.nth(1).locator("path.mean").first.get_attribute("d")
+    lower, upper = (float(number) for number in re.findall(r"[ V]([\d.]+)", line))
+    unit = heights(panels.nth(1), "mean")[1]
+    assert (lower - upper) / unit == pytest.approx(2 * 3.182 * 0.1291 / 2, rel=1e-3)
+    page.screenshot(path=SHOTS / "sweep.png", full_page=True)
+    page.locator("#against").select_option("seed")
+    assert panels.count() == 6 and panels.first.locator("circle.mean").count() == 0
+    page.locator("#metric").select_option("methods.<i>.slope")
+    assert page.locator("#shown").inner_text() == "methods.<i>.slope"
+    assert set(page.locator("td.figure").all_inner_texts()) == {"0.5"}
+    page.set_viewport_size({"width": 380, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 380
+    assert errors == []
 
 
 # ---- a notebook in JupyterLab
