@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import re
+import shutil
 import sys
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -170,7 +171,9 @@ def run_sweep(sweep: Sweep, address: str | None = None) -> None:
 
     with locked(sweep.folder / "sweep", wait=False):
         tasks = {str(run.folder): run for run in sweep.runs if run.state == "left"}
-        arguments = {name: (sweep.notebooks, run.folder, run.parameters) for name, run in tasks.items()}
+        # copies: the worker may lack the originals, and those may be edited while the sweep runs
+        notebooks = [_copied(path, sweep.folder / "notebooks") for path in sweep.notebooks]
+        arguments = {name: (notebooks, run.folder, run.parameters) for name, run in tasks.items()}
         try:
             # closing: on Ctrl-C kernels are ended before their leftovers are looked for
             with closing(run_tasks(_run, arguments, sweep.folder, address)) as ended:
@@ -185,6 +188,12 @@ def run_sweep(sweep: Sweep, address: str | None = None) -> None:
             if any(run.state != "left" for run in sweep.runs):
                 write_table(sweep)
                 write_sweep_page(sweep)
+
+
+def _copied(path, folder):
+    with replacing(folder / path.name) as part:
+        shutil.copyfile(path, part)
+    return folder / path.name
 
 
 def _run(argument) -> None:

@@ -175,7 +175,7 @@ def test_failures_do_not_stop_the_others_and_are_kept(swept):
     assert result.exit_code == 1 and "2 of 4 runs failed" in result.stderr
     assert "kind=bad, seed=1, rate=1.5: tiny stopped at cell [3]: ValueError: no <b>fat</b>" in result.stderr
     assert "4 runs, of which 0 are finished already" in result.stdout
-    runs = [path for path in folder.iterdir() if path.is_dir()]
+    runs = [path for path in folder.iterdir() if path.is_dir() and path.name != "notebooks"]
     kept = [path for run in runs for path in run.glob("*.failed.ipynb")]
     assert len(runs) == 4 and len(kept) == 2
     assert all("ValueError" in path.read_text() for path in kept)
@@ -254,6 +254,10 @@ def started(notebook, tmp_path):
             process.wait()
 
 
+def finished(folder):
+    return [path for path in folder.glob("*/tiny.ipynb") if path.parent.name != "notebooks"]
+
+
 def kernels(folder):
     """The processes that the runs in a folder have started."""
     found = []
@@ -277,12 +281,12 @@ def test_ctrl_c_leaves_no_kernel_and_no_half_file_and_the_same_command_goes_on(s
     folder, log = tmp_path / "s", tmp_path / "log"
     process = started()
     # one run is finished, and another one's cell has begun
-    wait_for(lambda: list(folder.glob("*/tiny.ipynb")) and len(list(folder.glob("*/count"))) > 1, process, log)
+    wait_for(lambda: finished(folder) and len(list(folder.glob("*/count"))) > 1, process, log)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(30) == 130
     assert "stopped; the same command goes on" in log.read_text()
     assert kernels(folder) == []
-    done = len(list(folder.glob("*/tiny.ipynb")))
+    done = len(finished(folder))
     names = {path.name for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".lock")}
     assert names == {"tiny.ipynb", "count", "metrics.json", "results.csv", "sweep.html"}
     with (folder / "results.csv").open(newline="") as file:
@@ -291,7 +295,7 @@ def test_ctrl_c_leaves_no_kernel_and_no_half_file_and_the_same_command_goes_on(s
     assert process.wait(120) == 0, log.read_text()
     assert f"3 runs, of which {done} are finished already" in log.read_text()
     assert sorted(path.read_text() for path in folder.glob("*/count"))[:done] == ["x"] * done
-    assert len(list(folder.glob("*/tiny.ipynb"))) == 3
+    assert len(finished(folder)) == 3
 
 
 @pytest.mark.slow
@@ -306,7 +310,7 @@ def test_a_worker_that_is_killed_in_mid_run_loses_nothing(started, tmp_path):
     assert process.wait(120) == 0, log.read_text()
     assert not kernel.is_running() and kernels(folder) == []
     assert "failed=0, left=0" in log.read_text()
-    assert len(list(folder.glob("*/tiny.ipynb"))) == 3 and not list(folder.rglob("*.partial.ipynb"))
+    assert len(finished(folder)) == 3 and not list(folder.rglob("*.partial.ipynb"))
     assert open(os.path.join(run, "count")).read() == "xx"  # it was begun twice
 
 
@@ -336,7 +340,7 @@ def test_the_script_for_slurm_does_what_its_page_says(notebook, tmp_path):
     command = [sys.executable, "slurm_sweep.py", notebook, "-g", "seed=0,1", "--results", str(tmp_path / "s")]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(list((tmp_path / "s").glob("*/tiny.ipynb"))) == 2
+    assert len(finished(tmp_path / "s")) == 2
     job = (tmp_path / "job.sh").read_text()
     assert "#SBATCH -p short" in job and "#SBATCH -t 08:00:00" in job and "--nthreads 1" in job
     assert (tmp_path / "cancelled").read_text().strip().isdigit()
