@@ -842,8 +842,8 @@ SWEEPS = [
     ("sweep: a seed of letters", "parameter seed is 'a'", tiny("-g", "seed=0,a")),
     ("sweep: a parameter of another type", "expected a value of type float", tiny("-g", "rate=0.5,fast")),
     ("sweep: folders of the runs", "each run has a folder of its own", tiny("-g", "results_dir=a,b")),
-    ("sweep: a data set unknown", "'pork' is not in the manifest; known", words(
-        "sweep", "02_pls_maps", "-g", "dataset=pork")),
+    ("sweep: a data set unknown", "'lamb' is not in the manifest; known", words(
+        "sweep", "02_pls_maps", "-g", "dataset=lamb")),
     ("sweep: results in a file", "Directory 'tiny.ipynb' is a file", tiny("-g", "seed=1", "--results", "tiny.ipynb")),
     ("sweep: another sweep is there", "sweeps/a is in use by another process", swept_elsewhere),
     ("sweep: nobody at the address", "no Dask scheduler answers at tcp://127.0.0.1:9", nobody_at("tcp://127.0.0.1:9")),
