@@ -132,10 +132,13 @@ def plan_sweep(notebook: str, grid: dict, fixed: dict, folder: Path | None = Non
         dataset, preset = (own | parameters).get("dataset"), (own | parameters).get("preset")
         key = json.dumps([cells, parameters, known.get(dataset), __version__], sort_keys=True)
         place = sweep.folder / hashlib.sha256(key.encode()).hexdigest()[:16]
-        # under its name an output is there only when it is finished
-        state = "finished" if (place / notebooks[-1].name).is_file() else "left"
-        sweep.runs.append(Run(place, parameters, dataset, preset, state))
+        sweep.runs.append(Run(place, parameters, dataset, preset, _state(place, notebooks)))
     return sweep
+
+
+def _state(place, notebooks):
+    """By what lies there: under its own name an output is a finished one."""
+    return "finished" if (place / notebooks[-1].name).is_file() else "left"
 
 
 def _chain(notebook: str) -> list[Path]:
@@ -184,6 +187,8 @@ def run_sweep(sweep: Sweep, address: str | None = None) -> None:
                         tqdm.write(f"{_describe(run)}: {outcome}\n", file=sys.stderr)
         finally:
             for run in tasks.values():
+                if run.state == "left":  # it may have ended just before Ctrl-C, and nobody has told
+                    run.state = _state(run.folder, notebooks)
                 _remove_leftovers(run)
             if any(run.state != "left" for run in sweep.runs):
                 write_table(sweep)
