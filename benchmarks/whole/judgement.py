@@ -242,8 +242,12 @@ def draw(results, path):
         for (label, start), colour in zip(groups.items(), ("0.6", plotting.BLUE, "black"), strict=True):
             own = [(t, h) for n, h, t in found["scatter"] if (n.startswith(start) if start else n[0] in "Pp")]
             ax.loglog(*zip(*own, strict=True), "o" if start != "flat" else "s", ms=4, color=colour, label=label)
-        ax.axline((1, 1), (10, 10), color="0.35", ls="--", lw=1)
-        ax.set(title=name, xlabel="true pixel error (%)")
+        ax.axline((5, 5), (10, 10), color="0.35", ls="--", lw=1)
+        ax.set(title=name, xlabel="true pixel error (%)", xlim=(3, 80), ylim=(3, 80))
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_locator(plt.FixedLocator([3, 5, 10, 20, 50]))
+            axis.set_major_formatter("{x:g}")
+        ax.minorticks_off()
     axes[0, 0].set_ylabel("held-out error (%)")
     axes[0, 0].legend()
     fig.savefig(path, bbox_inches="tight")
