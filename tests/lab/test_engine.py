@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import closing, contextmanager
 from unittest.mock import patch
+from urllib.request import ProxyHandler, build_opener
 
 import psutil
 import pytest
@@ -91,7 +92,7 @@ def test_an_address_where_nobody_answers(monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_killed_worker_loses_no_task(tmp_path):
+def test_a_killed_worker_loses_no_task_and_the_dashboard_answers(tmp_path, capsys):
     def work(name):
         (tmp_path / name).open("a").write(f"{os.getpid()}\n")
         time.sleep(0.1 if name == "a" else 2)
@@ -104,6 +105,8 @@ def test_a_killed_worker_loses_no_task(tmp_path):
         if name == "a":
             killed = next(path for path in tmp_path.iterdir() if path.name != "a").read_text()
             os.kill(int(killed), signal.SIGKILL)
+            address = capsys.readouterr().err.split("Dashboard: ")[1].split()[0]
+            assert build_opener(ProxyHandler({})).open(address, timeout=30).status == 200
     assert killed and ended == {name: name for name in names}
     assert sorted(len((tmp_path / name).read_text().split()) for name in names) == [1, 1, 1, 2]
 
