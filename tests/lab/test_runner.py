@@ -28,6 +28,7 @@ seen = {"count": (Path(results_dir) / "count").read_text(), "prefix": sys.prefix
     ]
 
 
+@pytest.mark.slow
 def test_the_chain_runs_in_order_in_this_python_and_resumes(chain, tmp_path):
     results = tmp_path / "a {run} of mine"  # papermill fills braces in a path
     parameters = {"results_dir": str(results), "seed": 3, "epochs": 5}
@@ -74,6 +75,7 @@ def test_an_edited_notebook_is_executed_again(chain, tmp_path):
     assert (results / "edited").exists()
 
 
+@pytest.mark.slow
 def test_a_notebook_that_stops_is_named_and_kept(chain, tmp_path):
     bad = make_notebook(
         chain[0].parent / "02_bad.ipynb", "results_dir = None", "print('so far')", "raise ValueError('no\\nfat')"

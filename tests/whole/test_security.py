@@ -134,6 +134,7 @@ print("\\n", sorted(outside - {"/dev/null", os.devnull}), len(written), sep="")
 """
 
 
+@pytest.mark.slow
 def test_nothing_is_written_outside_the_cache_and_the_results(tmp_path):
     cache, results = tmp_path / "cache", tmp_path / "results"
     environment = os.environ | {"HSICHEM_DATA": str(cache), "PYTHONDONTWRITEBYTECODE": "1"}
