@@ -272,8 +272,7 @@ def train_fold(images, folds, fold: int, config: TrainConfig, folder, on_epoch=N
     images: a sequence of TrainingImage; folds: the fold of each. folder: gets fold<k>.csv (the terms by epoch, in the
     loss's units) and fold<k>.safetensors; while training, fold<k>.checkpoint.pt, from which a killed run goes on to
     the same weights. A finished fold is read back. on_epoch(history) is called with the rows so far.
-    The network of a number that is no image's fold is trained on all of them, for a "one-cycle"
-    alone: nothing is watched.
+    The network of a number that is no image's fold is trained on all of them, in "one-cycle" alone: nothing is watched.
     Raises DivergedError when a term is NaN or infinite, InputError for a file there that cannot be read back.
     """
     finished, checkpoint = (Path(folder) / f"fold{fold}.{ending}" for ending in ("safetensors", "checkpoint.pt"))

@@ -284,7 +284,7 @@ def test_a_running_number_or_a_date_is_not_taken_for_the_response(folder):
 def test_memory_and_time_are_estimated(folder, monkeypatch):
     found = "\n".join(check_folder(folder).found)
     assert "memory: 0.0 MB for the largest image, 0.2 MB for all; a run needs about 550.9 MB" in found
-    assert re.search(r"time: reading them took \d+\.\d s; a run takes about 2 minutes on two cores", found)
+    assert re.search(r"time: reading them took \d+\.\d s; a run takes about 1 min on two cores", found)
     monkeypatch.setattr("os.sysconf", lambda name: 2**14, raising=False)  # 0.27 GB
     only_problem(folder, "memory: a run needs about 550.9 MB, and this computer has 268.4 MB", "crop_nm")
 

@@ -94,6 +94,7 @@ class RunSource:
         scene.make("PLS", at)
         scene.make("PLS smoothed", at)
         saved = self.results.maps_of_sample(name)
+        saved.pop("reader", None)  # of the held-out error: as noisy as PLS, and in no table
         if "PLS" in saved:
             fitted = self.models[self.start["components"] - 1].predict_map(cube)
             if saved["PLS"].shape != fitted.shape:

@@ -26,6 +26,7 @@ def run(tmp_path_factory):
         results.save_map(f"U-Net weight {weight}", name, np.full((rows // 2, cols // 2), 1 + float(weight)))
     results.save_map("PLS", name, np.zeros((rows, cols)))
     results.save_map("PLS T2", name, np.ones((rows, cols)))
+    results.save_map("reader", name, np.ones((rows, cols)))
     return results, source, name
 
 
