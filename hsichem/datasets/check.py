@@ -105,9 +105,7 @@ def _describe(looks: dict[str, Look], seconds: float) -> Iterator[str]:
         f"{_size(_run_bytes(looks))}"
     )
     minutes = RUN_MINUTES + MINUTES_A_PIXEL * sum(math.prod(look.shape[:2]) for look in looks.values())
-    yield (
-        f"time: reading them took {seconds:.1f} s; a run takes about {minutes:.0f} min on two cores (preset lesson)"
-    )
+    yield (f"time: reading them took {seconds:.1f} s; a run takes about {minutes:.0f} min on two cores (preset lesson)")
 
 
 def _run_bytes(looks: dict[str, Look]) -> float:
