@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing, contextmanager
 from unittest.mock import patch
@@ -153,11 +154,17 @@ def test_a_stopped_command_ends_what_its_workers_started(tmp_path):
                 found += [process] if process.environ().get(engine.MARK) == str(tmp_path) else []
         return found
 
+    def interrupt():
+        while threading.main_thread().is_alive() and not mine():
+            time.sleep(0.05)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
     with workers_here() as address:
         with closing(engine.run_tasks(work, {str(tmp_path): 1, "other": 2}, tmp_path, address)) as tasks:
             with pytest.raises(KeyboardInterrupt):
-                signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
-                signal.alarm(2)
+                # where tests run in the background, the default is to ignore it
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+                threading.Thread(target=interrupt).start()
                 next(tasks)
         assert mine() == [] and not engine.under_way
 

@@ -236,7 +236,9 @@ def started(notebook, tmp_path):
 
     def start(*more):
         arguments = ["sweep", notebook, "-g", "seed=0..2", "-p", "slow=4.0", "--results", str(tmp_path / "s"), *more]
-        code = "from hsichem.cli import main; main()"
+        # a command that starts in the background of a script would be deaf to Ctrl-C
+        code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        code += "from hsichem.cli import main; main()"
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         with (tmp_path / "log").open("w") as log:
             processes.append(
