@@ -36,7 +36,7 @@ def write_report(folder: Path) -> Path:
     settings = metrics.get("settings", {}) | given
     entry = datasets.read_manifest().get(settings.get("dataset"))
     methods = metrics.get("methods", {})
-    claims = metrics.get("04_spatial_variance", {}).get("claims", [])
+    claims = metrics.get("05_which_map", {}).get("claims", [])
     maps = folder / "maps.png"
     return write_page(
         folder / "report.html",

@@ -219,7 +219,7 @@ def test_every_method_and_null_has_its_figures(metrics):
 
 
 def test_claims_say_what_the_paper_has_and_what_was_found(metrics):
-    claims = metrics["04_spatial_variance"]["claims"]
+    claims = metrics["05_which_map"]["claims"]
     assert len(claims) >= 3
     for claim in claims:
         assert all(isinstance(claim[key], str) and claim[key] for key in ("claim", "paper", "here", "held", "why"))
