@@ -17,6 +17,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "scale_by_noise",
             "smooth",
         ],
-        "stored": ["OnDisk", "open_cube", "store_cube"],
+        "stored": ["SUFFIX", "VERSION", "OnDisk", "open_cube", "store_cube"],
     },
 )

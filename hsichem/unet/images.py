@@ -46,6 +46,11 @@ class TrainingImage:
         return replace(self, readings=readings.float(), noise=torch.tensor([noise], dtype=torch.float32))
 
     @property
+    def x(self) -> torch.Tensor:
+        """(1, bands, H, W) with nothing hidden."""
+        return gathered([self])["x"]
+
+    @property
     def looks(self) -> tuple:
         """The diagonals that are hidden, one at a time; None where none is."""
         return (None,) if self.readings is None else (0, 1)

@@ -118,7 +118,7 @@ def test_training_learns_the_mean(tmp_path):
     images = tiny_images()
     model = train_fold(images, FOLDS, 3, config, tmp_path)
     with torch.no_grad():
-        means = [float(model(gathered([i])["x"]).mean()) for i in images]
+        means = [float(model(i.x).mean()) for i in images]
     assert np.corrcoef(means, [float(i.reference) for i in images])[0, 1] > 0.95
     assert read_history(tmp_path, 3)["mse"][-1] < 2
 
@@ -189,7 +189,7 @@ def test_padded_pixels_stay_out_of_the_mask_and_maps_agree():
     cube = Cube(np.random.default_rng(1).random((30, 22, 8)), np.arange(8.0), mask)
     image = TrainingImage.from_cube(model, cube, 1.0)
     with torch.no_grad():
-        prediction = model(gathered([image])["x"])
+        prediction = model(image.x)
     assert image.mask.shape == prediction.shape
     inside = image.mask[0, 0].numpy()
     assert inside.sum() == 14 * 11
