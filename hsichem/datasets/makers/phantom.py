@@ -34,13 +34,14 @@ KNOBS = (COUNTED | DIVISORS).union(
 LINES = 16  # scan lines computed at once: 50 MB an array at full size
 
 
-def make(folder, knobs: dict, seed: int) -> None:
+def make(folder, knobs: dict, seed: int, keep=None) -> None:
     """Write captures, references.csv and truth/ into `folder`; the same knobs and seed give the same bytes.
 
     knobs: a number for exactly the names in KNOBS; values and meanings stand in data_manifest.yaml.
     `<id>/capture/` holds `<id>`, `WHITEREF_<id>` and `DARKREF_<id>`, each .raw and .hdr: uint16 counts of 12 bits.
     references.csv: id, split (0 test, 1-5 folds), animal; fat, water, protein of the whole belly in % w/w, with
     laboratory error. truth/<id>.npy: (rows, cols) float32 % fat, 0 beside the belly; truth/<id>_mask.npy: bool.
+    keep(name): called when the capture of a belly is complete, to keep something else of it.
     A third of the animals is the test set; an animal's bellies share a split. Raises InputError on unusable knobs.
     """
     _check(knobs)
@@ -56,6 +57,8 @@ def make(folder, knobs: dict, seed: int) -> None:
         tissue = draw_tissue(knobs, fat, rng)
         optics = draw_optics(knobs, statistics, tissue, rng)
         _record(folder / name / "capture", name, knobs, optics, spectra, wavelengths, rng)
+        if keep:
+            keep(name)
         for suffix, values in (("", tissue["fat"].astype(np.float32)), ("_mask", tissue["mask"])):
             with replacing(folder / "truth" / f"{name}{suffix}.npy") as path, open(path, "wb") as file:
                 np.save(file, values)
