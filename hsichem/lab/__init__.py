@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules=["plotting"],
     submod_attrs={
         "exercises": ["check_answer"],
+        "engine": ["each_on"],
         "explorer.explorer": ["explore"],
         "lessons": ["check", "findings", "hint"],
         "mapping": ["find_captures", "map_captures"],

@@ -281,12 +281,29 @@ def train_fold(images, folds, fold: int, config: TrainConfig, folder, on_epoch=N
     return model
 
 
-def train_folds(cubes, references, folds, config: TrainConfig, folder, on_epoch=None, only=None, readings=None):
+def one_after_another(function, arguments: dict) -> dict:
+    """name -> function(argument), with a progress bar; the simplest `each` of `train_folds`."""
+    return {name: function(argument) for name, argument in tqdm(arguments.items(), desc="networks", unit="network")}
+
+
+def train_folds(
+    cubes,
+    references,
+    folds,
+    config: TrainConfig,
+    folder,
+    on_epoch=None,
+    only=None,
+    readings=None,
+    each=one_after_another,
+):
     """One network per fold, or for those in `only`: (Ensemble, {fold: its history}); see train_fold.
 
     cubes: the images to train on; references: their mean values, % w/w; folds: the fold of each.
     folder: gets a subfolder for these settings and data, so that runs with others never mix.
     readings: for the held-out term, {fold: a map (rows, cols) of each image by a linear model fitted without the fold}.
+    each: how folds are gone through, as `hsichem.lab.each_on` returns it for other processes. They give the same
+    networks to the bit, if all compute on as many threads, and do not call on_epoch.
     """
     data = [
         f"{cube.name} {cube.values.shape} {value} {fold}"
@@ -299,17 +316,21 @@ def train_folds(cubes, references, folds, config: TrainConfig, folder, on_epoch=
     model, own = build_network(config, cubes[0].values.shape[2], 1), Path(folder) / config.fingerprint(*data)
     images = [TrainingImage.from_cube(model, *row) for row in zip(cubes, references, strict=True)]
 
-    def train(fold):
-        if HELD_OUT not in config.weights:
-            return train_fold(images, folds, fold, config, own, on_epoch)
-        read = [image.with_reading(reading) for image, reading in zip(images, readings[fold], strict=True)]
-        noise = torch.stack([image.noise for image in read]).square().mean(dim=0).sqrt()
-        read = [replace(image, noise=noise) for image in read]  # one noise for all: a quiet image is not worth more
-        return train_fold(read, folds, fold, config, own, on_epoch)
-
+    heard = on_epoch if each is one_after_another else None
     with locked(own / "folds"):  # a second process waits, then reads what the first has trained
-        members = [train(fold) for fold in tqdm(chosen, desc="networks", unit="network")]
+        arguments = {f: (images, readings and readings[f], folds, f, config, own, heard) for f in chosen}
+        members = list(each(_train, arguments).values())
     return Ensemble(members), {fold: read_history(own, fold) for fold in chosen}
+
+
+def _train(argument):
+    """train_fold on images with their readings, of which one fold's alone are on the map's grid at a time."""
+    images, readings, folds, *others = argument
+    if readings:
+        images = [image.with_reading(reading) for image, reading in zip(images, readings, strict=True)]
+        noise = torch.stack([image.noise for image in images]).square().mean(dim=0).sqrt()
+        images = [replace(image, noise=noise) for image in images]  # one for all: a quiet image is not worth more
+    return train_fold(images, folds, *others)
 
 
 def read_history(folder, fold: int) -> dict:
