@@ -5,8 +5,9 @@ import io
 import json
 import os
 import shutil
+import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from hsichem.cubes import Cube, crop_and_bin
 from hsichem.datasets import manifest, own
 from hsichem.datasets.makers import mosaic, phantom
 from hsichem.datasets.samples import LAYOUTS, Sample
+from hsichem.loaders import read_capture
 
 pooch.get_logger().setLevel("WARNING")  # its messages would put the machine's paths into notebooks
 
@@ -190,6 +192,27 @@ def make(name: str, root=None, size=None) -> Path:
         finally:
             shutil.rmtree(making, ignore_errors=True)
     return folder
+
+
+def expose_again(name: str, sample: str, times: int, size=None, seed=0, root=None) -> list[Cube]:
+    """The same belly of a phantom before the same camera, `times` times: Cubes as `Dataset.cube` gives them.
+
+    sample: its id; seed: of the camera's noise, which alone is drawn anew; the mask is the sample's. What differs
+    between them is noise, what does not is belly. Raises InputError for a data set that is no phantom.
+    """
+    images = open_dataset(name, root, size)
+    entry, _, size = _find(name, root, size)
+    if entry.get("recipe", {}).get("maker") != "phantom":
+        raise InputError(f"{name} is no phantom: what the camera would see without noise is unknown. Capture it again.")
+    ids = [each.id for each in images.samples]
+    if sample not in ids:
+        raise InputError(f"{name} has no sample {sample!r}; did you mean {closest(sample, ids)}?")
+    knobs, index = entry["recipe"]["sizes"][size], ids.index(sample)
+    with tempfile.TemporaryDirectory() as folder:
+        phantom.expose_again(folder, knobs, entry["recipe"]["seed"], index, times, seed)
+        shots = [read_capture(path) for path in sorted(Path(folder).iterdir())]
+    mask = images.samples[index].load().mask
+    return [crop_and_bin(replace(shot, mask=mask), images.crop_nm, images.bin) for shot in shots]
 
 
 def fetch(name: str, root=None) -> list[Path]:

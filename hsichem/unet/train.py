@@ -266,12 +266,15 @@ class FoldRun:
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))  # else its steps would change `state`
 
 
-def train_fold(images, folds, fold: int, config: TrainConfig, folder, on_epoch=None) -> ChemicalUNet | PixelNetwork:
+def train_fold(
+    images, folds, fold: int, config: TrainConfig, folder, on_epoch=None, on_network=None
+) -> ChemicalUNet | PixelNetwork:
     """Train on every image outside `fold`, watch the MSE on those inside, return the best network in eval mode.
 
     images: a sequence of TrainingImage; folds: the fold of each. folder: gets fold<k>.csv (the terms by epoch, in the
     loss's units) and fold<k>.safetensors; while training, fold<k>.checkpoint.pt, from which a killed run goes on to
-    the same weights. A finished fold is read back. on_epoch(history) is called with the rows so far.
+    the same weights. A finished fold is read back. on_epoch(history) is called with the rows so far,
+    on_network(fold, network) with a copy of the network as it is after each epoch, to map with; not for one read back.
     The network of a number that is no image's fold is trained on all of them, in "one-cycle" alone: nothing is watched.
     Raises DivergedError when a term is NaN or infinite, InputError for a file there that cannot be read back.
     """
@@ -296,6 +299,8 @@ def train_fold(images, folds, fold: int, config: TrainConfig, folder, on_epoch=N
             bar.update()
             if on_epoch:
                 on_epoch(run.history)
+            if on_network:  # a copy: a prediction lays out the weights in a way that slows training down
+                on_network(fold, copy.deepcopy(model).to("cpu").eval())
     if run.best:  # "one-cycle" ends with the weights that count
         model.load_state_dict(run.best["model"])
     model.to("cpu").eval()
@@ -309,7 +314,9 @@ def train_fold(images, folds, fold: int, config: TrainConfig, folder, on_epoch=N
     return model
 
 
-def train_folds(cubes, references, folds, config: TrainConfig, folder, on_epoch=None, only=None, readings=None):
+def train_folds(
+    cubes, references, folds, config: TrainConfig, folder, on_epoch=None, only=None, readings=None, on_network=None
+):
     """One network per fold, or for those in `only`: (Ensemble, {fold: its history}); see train_fold.
 
     cubes: the images to train on; references: their mean values, % w/w; folds: the fold of each.
@@ -335,7 +342,7 @@ def train_folds(cubes, references, folds, config: TrainConfig, folder, on_epoch=
         if HELD_OUT in config.weights:  # one noise for all: a quiet image is not worth more
             noise = torch.stack([image.noise for image in images]).square().mean(dim=0).sqrt()
             images = [replace(image, noise=noise) for image in images]
-        return train_fold(images, folds, fold, config, own, on_epoch)
+        return train_fold(images, folds, fold, config, own, on_epoch, on_network)
 
     with locked(own / "folds"):  # a second process waits, then reads what the first has trained
         members = [train(fold) for fold in tqdm(chosen, desc="networks", unit="network")]

@@ -11,7 +11,8 @@ def page_of(picture) -> str:
         for name, value in picture.scene.items()
     }
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>picture</title>
-<meta name="viewport" content="width=device-width"><style>:root {{ color-scheme: light dark }} {picture._css}</style><body>
+<meta name="viewport" content="width=device-width">
+<style>:root {{ color-scheme: light dark }} {picture._css}</style><body>
 <script type="module">{picture._esm.replace("export default { render };", "")}
 const unpacked = (value) => value?.bytes === undefined ? value :
   new DataView(Uint8Array.from(atob(value.bytes), (c) => c.charCodeAt(0)).buffer);

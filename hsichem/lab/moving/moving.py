@@ -123,10 +123,10 @@ def paint_loss(truth, looks, losses, limits=(0, 100), label="content", unit="%")
     """Can you paint a map that costs less than the truth? A brush, and the terms of the loss.
 
     truth: (rows, cols) in %, a toy of at most 64 x 64 pixels; looks: (2, rows, cols), two readings of it by an unbiased
-    model with independent noise: what is seen, and what is hidden and judges. losses: {name: weights as `map_losses`
-    takes them}; a button goes from one to the next. The reference is the truth's mean; the noise of a reading is the root of half the mean
-    squared difference of the two, as in training; the terms are the published variant's, of an image without
-    background.
+    model with independent noise: what is seen, and what is hidden and judges, as the two diagonals of the blocks do
+    in training. losses: {name: weights as `map_losses` takes them}; a button goes from one to the next.
+    The reference is the truth's mean; the noise of a reading is the root of half the mean squared difference of the
+    two, as in training; the terms are the published variant's, of an image without background.
     Raises InputError for shapes that do not fit, values that are not finite, missing or unknown weights.
     """
     pair, mask = _stack([truth, *looks], None, "truth and looks")
