@@ -109,6 +109,7 @@ function render({ model, el }) {
     read.share(fitted.share, share);
     read.r(r, number(r));
     read.all(mean(all), `${number(mean(all))} (${number(Math.min(...all))} to ${number(Math.max(...all))})`);
+    ui.say(`Share ${share}, correlation with the truth ${number(r)}.`);
     const gammas = [...found, ...points.truth].map((point) => point.gamma), { nugget, sill, range } = fitted;
     const [orange, blue] = scene.colours;
     chart(curve, {

@@ -53,7 +53,7 @@ function render({ model, el }) {
   const cells = {}, table = element("table", {}, element("tr", {}, ...["term of the loss", "weight", "your map", "", "truth"].map(
     (text) => element("th", { scope: "col" }, text))));
   for (const [name, text] of Object.entries(NAMES)) {
-    const [own, its] = ["own", "truth"].map((whose) => element("output", { "data-name": `${whose}-${name}` }));
+    const [own, its] = ["own", "truth"].map((whose) => element("strong", { "data-name": `${whose}-${name}` }));
     const bar = element("meter", { min: 0, max: 5, "aria-label": `${text}, logarithmic` });
     const weight = element("span");
     const row = element("tr", {}, element("th", { scope: "row" }, text),

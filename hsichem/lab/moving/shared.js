@@ -51,7 +51,7 @@ function frame(el, scene, question, help) {
   // A slider that keeps its value; [less, more] are the keys that move it. Reset brings it back to where it began.
   ui.slider = (label, [low, high, step, start], [less, more], changed, told = String) => {
     const range = element("input", { type: "range", min: low, max: high, step, "aria-label": label });
-    const output = element("output");
+    const output = element("strong");
     const slider = {
       set(value) {
         range.value = Math.max(low, Math.min(high, value));
@@ -110,7 +110,7 @@ function frame(el, scene, question, help) {
     panels.after(element("div", { class: "scale" }, ramp, ends, element("small", {}, text)));
   };
   ui.reading = (name, label, unit = scene.unit) => {
-    const output = element("output", { "data-name": name });
+    const output = element("strong", { "data-name": name }); // an <output> would be read aloud at each frame
     readings.append(element("div", {}, label, output));
     return (value, text = `${number(value)} ${unit}`) => {
       output.textContent = text;
