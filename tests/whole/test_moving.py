@@ -372,5 +372,6 @@ def test_all_of_them_in_jupyterlab(browser, tmp_path):
         page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
         colour = "getComputedStyle(document.querySelector('.hsichem-moving')).color"
         waiting(lambda: int(page.evaluate(colour).split("(")[1].split(",")[0]) > 150, "the text stays dark", 20)
+        page.wait_for_timeout(2000)  # JupyterLab covers the page while it changes its theme
         page.screenshot(path=SHOTS / "moving-lab-dark.png")
         assert errors == []

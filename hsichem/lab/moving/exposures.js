@@ -10,7 +10,7 @@ function render({ model, el }) {
   const shot = ui.player("exposure", count, 250, draw, (value) => `${value} of ${count}`);
   const averaged = ui.slider("averaged", [1, count, 1, count], ["ArrowDown", "ArrowUp"], draw, (value) => `${value}`);
   ui.reset(draw);
-  const one = ui.map("One exposure"), many = ui.map("Mean"), right = truth && ui.map("Truth");
+  const one = ui.map(""), many = ui.map(""), right = truth && ui.map("Truth");
   ui.scale();
   const read = {
     noise: ui.reading("noise", "noise of one exposure"),
@@ -35,8 +35,9 @@ function render({ model, el }) {
 
   function draw() {
     const shown = maps[shot.value - 1], mixed = average(averaged.value);
-    many.caption.textContent = averaged.value === 1 ? "The first exposure" : `Mean of the first ${averaged.value}`;
-    one.draw(shown, `exposure ${shot.value}, pixels spread by ${number(spread(inside(shown)))} ${scene.unit}`);
+    many.caption.textContent = averaged.value === 1 ? "Exposure 1" : `Mean of 1 to ${averaged.value}`;
+    one.caption.textContent = `Exposure ${shot.value}`;
+    one.draw(shown, `pixels spread by ${number(spread(inside(shown)))} ${scene.unit}`);
     many.draw(mixed, `pixels spread by ${number(spread(inside(mixed)))} ${scene.unit}`);
     read.noise(noise);
     read.left(noise / Math.sqrt(averaged.value));

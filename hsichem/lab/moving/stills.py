@@ -32,8 +32,8 @@ def as_png(figure) -> bytes:
 def maps_and_more(maps: dict, limits, label: str, curves=None) -> Figure:
     """Maps {title: (rows, cols)} in a row with one colour bar; to their right curves {name: (epochs,)}, if any."""
     (rows, cols), count = next(iter(maps.values())).shape, len(maps)
-    width = min(2.3, 10.5 / count)
-    ratios = [width] * count + [3.6] * bool(curves)
+    width = min(2.3, (8 if curves else 10.5) / count)  # inches
+    ratios = [width] * count + [3] * bool(curves)
     height = min(width * rows / cols, 3.4)
     lines = max(title.count("\n") for title in maps) + 1
     fig = Figure(figsize=(sum(ratios) + 0.9, height + 0.2 + 0.2 * lines), layout="constrained", facecolor="white")
