@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pooch
 
-from hsichem._base import InputError, closest, locked, refused
+from hsichem._base import InputError, closest, few, locked, refused
 from hsichem.cubes import Cube, crop_and_bin
 from hsichem.datasets import manifest, own
 from hsichem.datasets.makers import mosaic, phantom
@@ -198,15 +198,16 @@ def expose_again(name: str, sample: str, times: int, size=None, seed=0, root=Non
     """The same belly of a phantom before the same camera, `times` times: Cubes as `Dataset.cube` gives them.
 
     sample: its id; seed: of the camera's noise, which alone is drawn anew; the mask is the sample's. What differs
-    between them is noise, what does not is belly. Raises InputError for a data set that is no phantom.
+    between them is noise, what does not is belly. Raises InputError for a data set that is no phantom, and for another
+    set's sample.
     """
-    images = open_dataset(name, root, size)
     entry, _, size = _find(name, root, size)
     if entry.get("recipe", {}).get("maker") != "phantom":
         raise InputError(f"{name} is no phantom: what the camera would see without noise is unknown. Capture it again.")
+    images = open_dataset(name, root, size)
     ids = [each.id for each in images.samples]
     if sample not in ids:
-        raise InputError(f"{name} has no sample {sample!r}; did you mean {closest(sample, ids)}?")
+        raise InputError(f"{name} has no sample {sample!r}; its samples are {few(ids)}.")
     knobs, index = entry["recipe"]["sizes"][size], ids.index(sample)
     with tempfile.TemporaryDirectory() as folder:
         phantom.expose_again(folder, knobs, entry["recipe"]["seed"], index, times, seed)
