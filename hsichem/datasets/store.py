@@ -7,18 +7,20 @@ import io
 import json
 import os
 import shutil
+import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import pooch
 
-from hsichem._base import InputError, closest, locked, refused
+from hsichem._base import InputError, closest, few, locked, refused
 from hsichem.cubes import SUFFIX, VERSION, Cube, OnDisk, crop_and_bin, open_cube, store_cube
 from hsichem.datasets import manifest, own
 from hsichem.datasets.makers import mosaic, phantom
 from hsichem.datasets.samples import LAYOUTS, Sample, drawn_masks, read_masked, stored
+from hsichem.loaders import read_capture
 
 pooch.get_logger().setLevel("WARNING")  # its messages would put the machine's paths into notebooks
 
@@ -232,6 +234,28 @@ def _keep_reflectance(folder: Path, entry: dict, size: str, name: str) -> None:
     cube = crop_and_bin(read_masked(folder, name, folder / name, "brightness"), entry["crop_nm"], _bin(entry, size))
     shutil.rmtree(folder / name)
     store_cube(folder / name / f"{name}{SUFFIX}", cube, entry["recipe"]["sizes"][size]["samples"])
+
+
+def expose_again(name: str, sample: str, times: int, size=None, seed=0, root=None) -> list[Cube]:
+    """The same belly of a phantom before the same camera, `times` times: Cubes as `Dataset.cube` gives them.
+
+    sample: its id; seed: of the camera's noise, which alone is drawn anew; the mask is the sample's. What differs
+    between them is noise, what does not is belly. Raises InputError for a data set that is no phantom, and for another
+    set's sample.
+    """
+    entry, _, size = _find(name, root, size)
+    if entry.get("recipe", {}).get("maker") != "phantom":
+        raise InputError(f"{name} is no phantom: what the camera would see without noise is unknown. Capture it again.")
+    images = open_dataset(name, root, size)
+    ids = [each.id for each in images.samples]
+    if sample not in ids:
+        raise InputError(f"{name} has no sample {sample!r}; its samples are {few(ids)}.")
+    knobs, index = entry["recipe"]["sizes"][size], ids.index(sample)
+    with tempfile.TemporaryDirectory() as folder:
+        phantom.expose_again(folder, knobs, entry["recipe"]["seed"], index, times, seed)
+        shots = [read_capture(path) for path in sorted(Path(folder).iterdir())]
+    mask = images.samples[index].load().mask
+    return [crop_and_bin(replace(shot, mask=mask), images.crop_nm, images.bin) for shot in shots]
 
 
 def fetch(name: str, root=None) -> list[Path]:

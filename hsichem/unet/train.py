@@ -237,13 +237,15 @@ class FoldRun:
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))  # else its steps would change `state`
 
 
-def train_fold(images, folds, fold: int, config: TrainConfig, folder, on_epoch=None) -> ChemicalUNet | PixelNetwork:
+def train_fold(
+    images, folds, fold: int, config: TrainConfig, folder, on_epoch=None, on_network=None
+) -> ChemicalUNet | PixelNetwork:
     """Train on every image outside `fold`, watch the MSE on those inside, return the best network in eval mode.
 
     images: TrainingImages, whose pixels are read one step ahead; folds: the fold of each. folder: gets fold<k>.csv
     (the terms by epoch, in the loss's units) and fold<k>.safetensors; while training, fold<k>.checkpoint.pt, from
     which a killed run goes on to the same weights. A finished fold is read back. on_epoch(history) is called with the
-    rows so far.
+    rows so far, on_network(fold, network) with a copy of the network after each epoch; neither for one read back.
     The network of a number that is no image's fold is trained on all of them, in "one-cycle" alone: nothing is watched.
     Raises DivergedError when a term is NaN or infinite, InputError for a file there that cannot be read back.
     """
@@ -268,6 +270,8 @@ def train_fold(images, folds, fold: int, config: TrainConfig, folder, on_epoch=N
             bar.update()
             if on_epoch:
                 on_epoch(run.history)
+            if on_network:  # a copy: a prediction lays out the weights in a way that slows training down
+                on_network(fold, copy.deepcopy(model).to("cpu").eval())
     if run.best:  # "one-cycle" ends with the weights that count
         model.load_state_dict(run.best["model"])
     model.to("cpu").eval()
@@ -295,6 +299,7 @@ def train_folds(
     on_epoch=None,
     only=None,
     readings=None,
+    on_network=None,
     each=one_after_another,
 ):
     """One network per fold, or for those in `only`: (Ensemble, {fold: its history}); see train_fold.
@@ -303,7 +308,7 @@ def train_folds(
     folder: gets a subfolder for these settings and data, so that runs with others never mix.
     readings: for the held-out term, {fold: a map (rows, cols) of each image by a linear model fitted without the fold}.
     each: how folds are gone through, as `hsichem.lab.each_on` returns it for other processes. They give the same
-    networks to the bit, if all compute on as many threads, and do not call on_epoch.
+    networks to the bit, if all compute on as many threads. They call on_network, and not on_epoch.
     """
     data = [
         f"{cube.name} {cube.values.shape} {value} {fold}"
@@ -318,7 +323,7 @@ def train_folds(
 
     heard = on_epoch if each is one_after_another else None
     with locked(own / "folds"):  # a second process waits, then reads what the first has trained
-        arguments = {f: (images, readings and readings[f], folds, f, config, own, heard) for f in chosen}
+        arguments = {f: (images, readings and readings[f], folds, f, config, own, heard, on_network) for f in chosen}
         members = list(each(_train, arguments).values())
     return Ensemble(members), {fold: read_history(own, fold) for fold in chosen}
 

@@ -77,6 +77,33 @@ def test_a_made_set_from_nothing_to_samples(toy, tmp_path):
     assert len(shown(tmp_path / "other")) == 1
 
 
+def test_a_belly_exposed_again_is_the_same_belly(toy, monkeypatch):
+    monkeypatch.undo()  # the phantom itself
+    sizes = data.read_manifest()["phantom-belly"]["recipe"]["sizes"]
+    knobs = {"samples": 4, "animals": 2, "rows": 48, "cols": 40, "length_mm": 120, "width_mm": 96}
+    recipe = {"maker": "phantom", "version": 1, "seed": 3, "sizes": {"small": sizes["lesson"] | knobs}}
+    monkeypatch.setattr(data, "read_manifest", lambda root=None: {"belly": entry(layout="captures", recipe=recipe)})
+    images = data.open_dataset("belly")
+    sample = images.samples[2]
+    cube, shots = images.cube(sample), data.expose_again("belly", sample.id, 20)
+    assert len(shots) == 20 and all((shot.mask == cube.mask).all() for shot in shots)
+    assert all(shot.wavelengths.tolist() == cube.wavelengths.tolist() and shot.pitch_mm == 3 for shot in shots)
+    values, inside = np.array([shot.values for shot in shots]), cube.foreground
+    noise = values.std(axis=0, ddof=1)[inside]
+    apart = (cube.values - values.mean(axis=0))[inside]
+    assert np.sqrt(np.mean(apart**2) / np.mean(noise**2)) == pytest.approx(np.sqrt(1 + 1 / 20), rel=0.02)
+    again = data.expose_again("belly", sample.id, 1)[0]
+    assert not (again.values == data.expose_again("belly", sample.id, 1, seed=1)[0].values).all()
+    assert (again.values == shots[0].values).all()
+
+
+def test_what_is_no_phantom_cannot_be_exposed_again(toy):
+    with pytest.raises(InputError, match="fetched is no phantom"):
+        data.expose_again("fetched", "s1", 2)
+    with pytest.raises(InputError, match="made has no sample 's3'; its samples are s1, s2"):
+        data.expose_again("made", "s3", 2)
+
+
 def test_a_changed_knob_makes_a_new_folder_and_the_same_recipe_none(toy):
     first = data.make("made")
     (first / "mark").touch()

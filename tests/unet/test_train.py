@@ -132,6 +132,22 @@ def test_a_finished_fold_is_read_back(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["fold1.csv", "fold1.safetensors"]
 
 
+def test_whoever_looks_at_the_network_after_each_epoch_gets_a_copy(tmp_path):
+    config, film = TrainConfig(**(TINY.__dict__ | {"epochs": 3})), []
+    alone = train_fold(tiny_images(), FOLDS, 1, config, tmp_path / "alone")
+
+    def look(fold, network):
+        assert fold == 1 and not network.training
+        film.append([p.detach().clone() for p in network.parameters()])
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.zero_()
+
+    watched = train_fold(tiny_images(), FOLDS, 1, config, tmp_path / "watched", on_network=look)
+    assert len(film) == 3 and not torch.equal(film[0][0], film[1][0])
+    assert all(torch.equal(a, b) for a, b in zip(alone.parameters(), watched.parameters(), strict=True))
+
+
 def test_a_run_killed_in_mid_epoch_ends_with_the_same_weights(tmp_path):
     """kill -9 between two steps of epoch 4, then the same command again."""
     code = (
