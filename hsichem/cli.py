@@ -12,6 +12,7 @@ from hsichem.lab import PRESETS, parse_value
 
 FEWEST_PIXELS, FEWEST_BANDS = 16, 7  # on a side, for four distances in a map of half its size; for the network's stem
 OPTIONS = {"dataset": "--dataset", "preset": "--preset", "seed": "--seed", "results_dir": "--results"}
+OPTIONS |= {"scheduler": "--scheduler"}
 
 
 class Commands(click.Group):
@@ -67,12 +68,22 @@ def _check_suitable(images):
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the results; a stopped run in it is resumed.  [default: runs/<time>-<dataset>]",
 )
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Where networks train: a running Dask scheduler's address, or none for one after another.  [default: this "
+    "computer, a network on each core; none for fast]",
+)
 @click.option("-p", "more", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter of the notebooks.")
-def run(dataset, preset, seed, results, more):
+def run(dataset, preset, seed, results, scheduler, more):
     """Make or fetch the data, execute the notebooks in order, write one page of results."""
     from hsichem import lab  # its runner takes seconds to import
 
     parameters = {"dataset": dataset, "preset": preset, "seed": seed}
+    if scheduler != "none" and (
+        scheduler or preset != "fast"
+    ):  # to start processes takes longer than a network of fast
+        parameters["scheduler"] = scheduler or "local"
     for name, value in more:
         if name in OPTIONS:
             raise InputError(f"-p {name} {value}: give it as {OPTIONS[name]} {value}.")

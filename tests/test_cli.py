@@ -34,7 +34,9 @@ def chain(tmp_path, monkeypatch):
     write = f"""from pathlib import Path
 from types import SimpleNamespace
 Path(results_dir, "metrics.json").write_text({json.dumps(METRICS)!r})"""
-    parameters = 'dataset = "phantom-belly"\npreset = "lesson"\nseed = 0\nresults_dir = None\nepochs = 1'
+    parameters = (
+        'dataset = "phantom-belly"\npreset = "lesson"\nseed = 0\nresults_dir = None\nepochs = 1\nscheduler = None'
+    )
     notebook = make_notebook(tmp_path / "01_one.ipynb", parameters, write)
     monkeypatch.setattr("hsichem.lab.find_notebooks", lambda: [notebook])
     monkeypatch.setattr("hsichem.lab.report.find_notebooks", lambda: [notebook])
@@ -63,9 +65,26 @@ def test_run_makes_data_results_and_a_report(chain, tmp_path):
     }
     given = json.loads((folder / "01_one.ipynb").read_text())["metadata"]["papermill"]["parameters"]
     assert given == {
-        "dataset": "phantom-belly", "preset": "paper", "seed": 0, "epochs": 5, "results_dir": str(folder)
+        "dataset": "phantom-belly", "preset": "paper", "seed": 0, "epochs": 5, "scheduler": "local",
+        "results_dir": str(folder),
     }  # fmt: skip
     assert "PLS" in result.stdout and "1.25" in result.stdout and str(folder / "report.html") in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "scheduler"),
+    [
+        (["--preset", "fast"], None),
+        (["--preset", "fast", "--scheduler", "local"], "local"),
+        (["--scheduler", "none"], None),
+        (["--scheduler", "tcp://192.0.2.1:8786"], "tcp://192.0.2.1:8786"),
+        ([], "local"),
+    ],
+)
+def test_run_says_where_networks_train(chain, tmp_path, arguments, scheduler):
+    assert call("run", "--results", "mine", *arguments).exit_code == 0
+    given = json.loads((tmp_path / "mine" / "01_one.ipynb").read_text())["metadata"]["papermill"]["parameters"]
+    assert given.get("scheduler") == scheduler
 
 
 def test_run_resumes_in_the_folder_that_is_named(chain, tmp_path):
@@ -81,6 +100,7 @@ def test_run_resumes_in_the_folder_that_is_named(chain, tmp_path):
     [
         (["-p", "epochz", "5"], 2, "Did you mean 'epochs'?"),
         (["-p", "preset", "fast"], 2, "give it as --preset fast"),
+        (["-p", "scheduler", "local"], 2, "give it as --scheduler local"),
         (["--preset", "quick"], 2, "'fast', 'lesson', 'paper'"),
         (["--results", "01_one.ipynb/results"], 2, "cannot make the results folder"),
     ],
@@ -95,7 +115,7 @@ def test_what_the_user_can_mend_is_a_message(chain, tmp_path, arguments, status,
 def test_a_notebook_that_stops_ends_the_run_with_status_1(chain, tmp_path):
     make_notebook(
         chain[0],
-        "dataset = preset = seed = results_dir = None\nseed = 0\npreset = ''\ndataset = ''\nresults_dir = ''",
+        "seed = 0\npreset = ''\ndataset = ''\nresults_dir = ''\nscheduler = None",
         "1 / 0",
     )
     result = call("run", "--results", "mine")
