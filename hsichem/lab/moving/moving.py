@@ -86,7 +86,7 @@ def show_training(maps, curves, truth=None, mask=None, limits=(0, 100), label="f
     if truth is not None:
         errors = np.sqrt(np.mean((maps - truth)[:, mask].astype(float) ** 2, axis=1))
         drawn[f"error of a pixel ({unit})"] = errors
-        alt += f"The error of a pixel falls from {errors[0]:.1f} to {errors[-1]:.1f} {unit}. "
+        alt += f"The error of a pixel goes from {errors[0]:.1f} to {errors[-1]:.1f} {unit}. "
     alt += " ".join(f"{name}: from {values[0]:.3g} to {values[-1]:.3g}." for name, values in curves.items())
     steps = np.unique(np.geomspace(1, len(maps), 4).round().astype(int))
     shown = {f"epoch {step}": maps[step - 1] for step in steps} | ({} if truth is None else {"truth": truth})

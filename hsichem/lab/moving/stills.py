@@ -32,7 +32,7 @@ def as_png(figure) -> bytes:
 def maps_and_more(maps: dict, limits, label: str, curves=None) -> Figure:
     """Maps {title: (rows, cols)} in a row with one colour bar; to their right curves {name: (epochs,)}, if any."""
     (rows, cols), count = next(iter(maps.values())).shape, len(maps)
-    width = min(2.3, (8 if curves else 10.5) / count)  # inches
+    width = min(2, (8 if curves else 10.5) / count)  # inches
     ratios = [width] * count + [3] * bool(curves)
     height = min(width * rows / cols, 3.4)
     lines = max(title.count("\n") for title in maps) + 1
@@ -61,7 +61,7 @@ def forgeries(noise, truth, mask, max_lag: int) -> tuple[dict, str]:
     for sigma in BLURS:
         made = ndimage.gaussian_filter(noise.astype(float), sigma)
         made = np.where(mask, known.mean() + (made - made[mask].mean()) * (known.std() / made[mask].std()), np.nan)
-        r = np.corrcoef(made[mask], known)[0, 1]
+        r = round(np.corrcoef(made[mask], known)[0, 1], 2) + 0.0  # not -0.00
         shown[f"noise, blur {sigma} pixels\nshare {_share(made, mask, max_lag):.1%}, r = {r:.2f}"] = made
     shown[f"truth\nshare {_share(truth, mask, max_lag):.1%}"] = truth
     return shown, "; ".join(title.replace("\n", ", ") for title in shown) + ". r: correlation with the truth."

@@ -55,7 +55,7 @@ def test_the_words_hold_the_findings():
     noise = np.sqrt(np.mean(np.var(SHOTS, axis=0, ddof=1)))
     assert f"changes by {noise:.1f} % w/w" in PICTURES["exposures"]().alt
     first, last = (np.sqrt(np.mean((SHOTS[k] - TRUTH) ** 2)) for k in (0, -1))
-    assert f"falls from {first:.1f} to {last:.1f}" in PICTURES["training"]().alt
+    assert f"goes from {first:.1f} to {last:.1f}" in PICTURES["training"]().alt
     share, r = re.search(r"blur 6 pixels, share ([\d.]+)%, r = (-?[\d.]+)", PICTURES["forge"]().alt).groups()
     assert float(share) > 99.9 and abs(float(r)) < 0.5
     cost = 100 * np.mean((TRUTH.mean() - LOOKS[1]) ** 2) / (np.mean((LOOKS[0] - LOOKS[1]) ** 2) / 2)
