@@ -5,8 +5,15 @@ python benchmarks/cubes/stored.py [--dataset phantom-belly] [--size lesson] [--i
 Small sets are stored as float32, so the lesson has no such error; here its images are stored both ways. --epochs 0
 leaves the networks out. One thread; three minutes.
 
-Found on phantom-belly, lesson (step: one of 65535, in reflectance):
-    belly_001  range -2.84 to 3.51, step 9.7e-05, error 2.8e-05; noise 0.0042 to 0.2; error over noise 0.0066 at most
+Found on phantom-belly, lesson: reflectance from about -1 to 1.9, so a step of 4.5e-05 and an error of 1.3e-05; a
+pixel's noise is 0.03 to 0.29, so the error is 0.0005 of it at most; of mean spectra it is below 1e-06. After 60 epochs:
+
+                           mse  held-out     total  validation mse  held-out
+    float32, seed 0      0.909    106.81    107.72           1.493    1.0905
+    uint16, seed 0       0.880    106.86    107.74           1.522    1.0913
+    float32, seed 1      0.961    107.39    108.35           1.279    1.0948
+
+Not the same figures, but nearer to each other than those of two seeds.
 """
 
 import argparse

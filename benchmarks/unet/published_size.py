@@ -99,7 +99,7 @@ def do(kind, folder, many, epochs, precision, out):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, nargs="*", default=[2, 4, 8])
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=2, help="of the stopped run; 0 leaves it out")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--folder", type=Path, help="where bellies are made, and found again; else a temporary one")
     parser.add_argument("--job", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
@@ -117,16 +117,18 @@ def main():
         took = time.perf_counter() - begun
         print(f"{rows} x {cols} x {bands}: {size / 1e6:.0f} MB a belly, {beside / 1e6:.0f} MB its truth, {took:.0f} s")
         print(f"60 of them: {60 * (size + beside) / 1e9:.1f} GB; making one took {status('VmHWM'):.1f} GB of memory")
-        print(f"{torch.get_num_threads()} threads, {args.precision}, {args.epochs} epochs of 2 images")
-        for kind, where in (("whole", "whole"), ("stop", "again"), ("again", "again")):
-            seconds, _, _ = in_fresh_process(kind, folder, 2, args.epochs, args.precision, out / where).split()
-            print(f"  {kind}: {seconds} s a step", flush=True)
-        ends = "fold1.csv", "fold1.safetensors"
-        same = [(out / "whole" / end).read_bytes() == (out / "again" / end).read_bytes() for end in ends]
-        history = train.read_history(out / "whole", 1)
-        print(f"  stopped and taken up again: {'the same bytes' if all(same) else 'DIFFERENT'}")
-        print("  loss by epoch:", ", ".join(f"{value:.1f}" for value in history["total"]))
-        print(f"{'images':>8}{'s a step':>10}{'peak':>10}{'anonymous':>12}{'in float32':>12}")
+        print(f"{torch.get_num_threads()} threads, {args.precision}")
+        if args.epochs:
+            for kind, where in (("whole", "whole"), ("stop", "again"), ("again", "again")):
+                seconds, _, _ = in_fresh_process(kind, folder, 2, args.epochs, args.precision, out / where).split()
+                print(f"  {kind}: {seconds} s a step", flush=True)
+            ends = "fold1.csv", "fold1.safetensors"
+            same = [(out / "whole" / end).read_bytes() == (out / "again" / end).read_bytes() for end in ends]
+            history = train.read_history(out / "whole", 1)
+            print(f"  stopped and taken up again: {'the same bytes' if all(same) else 'DIFFERENT'}")
+            print("  loss by epoch:", ", ".join(f"{value:.1f}" for value in history["total"]))
+        if args.images:
+            print(f"{'images':>8}{'s a step':>10}{'peak':>10}{'anonymous':>12}{'in float32':>12}")
         for many in args.images:
             job = ("curve", folder, many, 1, args.precision, out / str(many))
             seconds, peak, anonymous = map(float, in_fresh_process(*job).split())
