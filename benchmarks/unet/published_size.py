@@ -1,6 +1,6 @@
 """The published network on images of the published size: seconds and memory a step, and a stopped run taken up again.
 
-python benchmarks/unet/published_size.py [--images 2 4 8] [--epochs 2] [--precision bfloat16] [--folder FOLDER]
+python benchmarks/unet/published_size.py [--images 2 4 8] [--epochs 2] [--precision bfloat16] [--width 8] [--folder FOLDER]
 
 Phantom bellies of 1992 x 904 pixels and 62 bands, mirrored to 2360 x 1272: two are made (under FOLDER, about a minute
 each) and stored again under other names. Linux: memory is VmHWM of a fresh process.
@@ -47,9 +47,9 @@ def bellies(folder: Path, many: int) -> list:
     return found
 
 
-def paper(precision: str, epochs: int) -> TrainConfig:
-    run = argparse.Namespace(**PRESETS["paper"] | {"epochs": epochs, "precision": precision, "variant": "published"})
-    return config_from(argparse.Namespace(**vars(run), seed=0), 0.3)
+def paper(precision: str, epochs: int, width: int) -> TrainConfig:
+    changes = {"epochs": epochs, "precision": precision, "width": width, "variant": "published", "seed": 0}
+    return config_from(argparse.Namespace(**PRESETS["paper"] | changes), 0.3)
 
 
 def status(name: str) -> float:
@@ -63,7 +63,7 @@ def in_fresh_process(*job) -> str:
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
-def do(kind, folder, many, epochs, precision, out):
+def do(kind, folder, many, epochs, precision, out, width=PRESETS["paper"]["width"]):
     """In the fresh process: train on `many` images and watch one; print seconds a step, losses and memory."""
     loaded, highest, done = status("VmHWM"), [0.0], threading.Event()
 
@@ -73,7 +73,7 @@ def do(kind, folder, many, epochs, precision, out):
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    config, given = paper(precision, int(epochs)), bellies(Path(folder), int(many) + 1)
+    config, given = paper(precision, int(epochs), int(width)), bellies(Path(folder), int(many) + 1)
     model = build_network(config, 62, 1)
     images = [TrainingImage.from_cube(model, *row) for row in given]
     steps, original = [], train.map_losses
@@ -99,6 +99,7 @@ def main():
     parser.add_argument("--images", type=int, nargs="*", default=[2, 4, 8])
     parser.add_argument("--epochs", type=int, default=2, help="of the stopped run; 0 leaves it out")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
+    parser.add_argument("--width", type=int, default=64, help="of the network whose memory is measured: 8 is quick")
     parser.add_argument("--folder", type=Path, help="where bellies are made, and found again; else a temporary one")
     parser.add_argument("--job", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -128,7 +129,7 @@ def main():
         if args.images:
             print(f"{'images':>8}{'s a step':>10}{'peak':>10}{'anonymous':>12}{'in float32':>12}")
         for many in args.images:
-            job = ("curve", folder, many, 1, args.precision, out / str(many))
+            job = ("curve", folder, many, 1, args.precision, out / str(many), args.width)
             seconds, peak, anonymous = map(float, in_fresh_process(*job).split())
             before = (many + 1) * 2360 * 1272 * bands * 4 / 1e9
             print(f"{many:8}{seconds:10.1f}{peak:7.2f} GB{anonymous:9.2f} GB{before:9.1f} GB", flush=True)
