@@ -34,6 +34,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hsichem import Cube, datasets
+from hsichem.cubes import store_cube
 from hsichem.lab import runner as rerun
 from hsichem.lab.results import Results
 from hsichem.unet import TrainConfig, TrainingImage, build_network, train_fold
@@ -62,6 +63,12 @@ def train(folder):
     cubes = [Cube(rng.random((32, 32, 8)), range(8)) for _ in range(4)]
     images = [TrainingImage.from_cube(model, cube, 10.0 + 2 * i) for i, cube in enumerate(cubes)]
     train_fold(images, [1, 1, 2, 2], 1, config, folder)
+
+
+def store(folder):
+    for i in range(8):
+        values = np.random.default_rng(i).random((200, 200, 40), np.float32)
+        store_cube(folder / f"{i}.safetensors", Cube(values, range(40)), many=10**6)
 
 
 def write_maps(folder):
@@ -107,6 +114,7 @@ def commands(place: Path) -> dict:
         "mirror": partial(fetch, mirror=str(place / "source")),
         "http": fetch,
         "train": train,
+        "store": store,
         "map": write_maps,
         "run": partial(run, notebooks=notebooks),
     }

@@ -1,4 +1,4 @@
-"""An image in memory, and what happens to it before a model sees it."""
+"""An image, in memory or on disk, and what happens to it before a model sees it."""
 
 import lazy_loader
 

@@ -11,7 +11,7 @@ from hsichem.cubes.cube import Cube
 from hsichem.cubes.stored import changed
 
 REFLECTANCE_FLOOR = 1e-3  # three absorbance units: below it the camera sees only its own noise
-PIXELS = 10**6  # of all images together, that are enough to measure a scale on
+PIXELS = 5 * 10**5  # of all images together, that are enough to measure a scale on
 
 
 def crop_and_bin(cube: Cube, crop_nm: tuple | None = None, bin: int = 1) -> Cube:
@@ -118,7 +118,10 @@ class NoiseScale:
         return changed(cube, self._scaled)
 
     def _scaled(self, values: np.ndarray, inside: np.ndarray) -> np.ndarray:
-        return np.where(inside[..., None], (values - self.centre) / self.noise, 0).astype(np.float32)
+        scaled = np.empty_like(values)
+        np.divide(values - self.centre, self.noise, out=scaled, casting="same_kind")
+        scaled[~inside] = 0
+        return scaled
 
 
 def scale_by_noise(cubes: dict, fit_on) -> dict:

@@ -5,6 +5,7 @@ The published training images were kept so: whole numbers of 16 bits, one offset
 """
 
 import json
+import os
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,7 @@ class OnDisk(NDArrayOperatorsMixin):
     """
 
     path: str
+    written: int  # when, in ns
     start: int  # bytes before the numbers
     stored: str  # their dtype
     shape: tuple[int, int, int]
@@ -42,9 +44,11 @@ class OnDisk(NDArrayOperatorsMixin):
 
     def __getitem__(self, key):
         try:  # opened for each read: hundreds of images may be in use, and open files are few
+            if os.stat(self.path).st_mtime_ns != self.written:
+                raise ValueError("it was written anew")
             numbers = np.memmap(self.path, self.stored, "r", self.start, self.shape)
         except (OSError, ValueError) as error:
-            raise InputError(f"{self.path}: was there, and cannot be read any more ({error}); begin again.") from None
+            raise InputError(f"{self.path}: is not what it was when it was opened ({error}); begin again.") from None
         if self.change is None:
             return self._values(numbers[key])
         if isinstance(key, tuple) and (len(key) > 2 or any(part is Ellipsis for part in key)):
@@ -117,6 +121,7 @@ def open_cube(path, key: str | None = None) -> Cube | None:
         found, dtypes = header["numbers"], {"U16": "<u2", "F32": "<f4"}
         values = OnDisk(
             str(path),
+            path.stat().st_mtime_ns,
             8 + length + found["data_offsets"][0],
             dtypes[found["dtype"]],
             tuple(found["shape"]),

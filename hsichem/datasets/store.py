@@ -60,10 +60,14 @@ class Dataset:
         if (cube := open_cube(path, key)) is not None:
             return cube
         try:
-            cube = crop_and_bin(sample.load(), self.crop_nm, self.bin)
-            if not isinstance(cube.values, OnDisk):
+            with locked(self.cache / "images"):
+                if (cube := open_cube(path, key)) is not None:  # another process stored it while this one waited
+                    return cube
+                cube = crop_and_bin(sample.load(), self.crop_nm, self.bin)
+                if isinstance(cube.values, OnDisk):
+                    return cube
                 store_cube(path, cube, len(self.samples), key)
-                cube = open_cube(path, key)
+                return open_cube(path, key)
         except MemoryError:
             raise InputError(
                 f"{self.name}, {sample.id}: memory is full. Average or leave out bands, by bin or crop_nm in the data "
@@ -72,7 +76,7 @@ class Dataset:
         except InputError as error:
             if getattr(error.__cause__, "errno", None) not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
-        return cube
+        return crop_and_bin(sample.load(), self.crop_nm, self.bin)
 
     def _made_from(self, sample: Sample) -> str:
         """A name for all that a stored image depends on; files count by size and time."""

@@ -16,7 +16,7 @@ from hsichem.cubes import Cube, make_pipeline
 from hsichem.pls.model import LinearModel, checked, deal_folds
 
 PENALTIES = tuple(np.geomspace(1e-4, 1, 9).round(5).tolist())
-PIXELS = 10**6
+PIXELS = 2 * 10**5  # of all images together, that are enough to measure noise on
 WITHIN = 0.7  # of the differences, by their size in all bands together, are no borders
 
 
@@ -42,7 +42,7 @@ class Penalised(LinearModel):
 def noise_covariance(cubes: list[Cube], pipeline) -> np.ndarray:
     """(bands, bands) covariance of a pixel's noise after the pipeline, from differences of neighbours in a row."""
     steps, pixels = [], sum(cube.foreground.size for cube in cubes)
-    every = 4 * max(1, -(-pixels // (4 * PIXELS)))  # a quarter of the rows is plenty, and so are this many pixels
+    every = 4 * max(1, -(-pixels // (4 * PIXELS)))  # a quarter of the rows is plenty
     for cube in cubes:
         values, inside = cube.values[::every], cube.foreground[::every]
         pairs = inside[:, 1:] & inside[:, :-1]

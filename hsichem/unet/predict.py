@@ -8,7 +8,7 @@ import torch
 from hsichem._base import InputError
 from hsichem.cubes import Cube, shown_columns
 
-ROWS = 64  # read at once
+BLOCK = 2**19  # values at a time, few enough for the processor's cache
 
 
 def mirrored(start: int, stop: int, size: int) -> np.ndarray:
@@ -28,10 +28,10 @@ def network_input(cube: Cube, rows, cols, look: int | None = None, out: np.ndarr
     (row, col) = (mirrored(2 * start, 2 * stop, n) for (start, stop), n in zip((rows, cols), shape[:2], strict=True))
     if out is None:  # laid out as channels_last, which is faster forwards
         out = np.empty((len(row), len(col), shape[2]), np.float32).transpose(2, 0, 1)
-    for start in range(0, len(row), ROWS):
-        some = row[start : start + ROWS]
+    for start in range(0, len(row), step := max(1, BLOCK // (len(col) * shape[2]))):
+        some = row[start : start + step]
         shown = col[None] if look is None else shown_columns(some, col, shape, look)
-        out[:, start : start + ROWS] = cube.values[some[:, None], shown].transpose(2, 0, 1)
+        out[:, start : start + step] = cube.values[some[:, None], shown].transpose(2, 0, 1)
     return out
 
 

@@ -5,6 +5,7 @@ import pytest
 from scipy.signal import savgol_filter
 
 from hsichem import Cube, InputError
+from hsichem.cubes import preprocess
 from hsichem.cubes.preprocess import (
     NoiseScale,
     absorbance,
@@ -85,3 +86,15 @@ def test_scaling_by_noise_makes_quiet_bands_loud_and_knows_the_calibration_image
     assert loud[:, 1].std() > 20 * loud[:, 2].std()  # a signal counts by how far it stands out of the noise
     with pytest.raises(InputError, match="3 bands have no noise"):
         scale_by_noise({"a": Cube(np.ones((4, 5, 3)), nm)}, ["a"])
+
+
+def test_a_scale_is_measured_on_some_pixels_of_large_sets(monkeypatch):
+    rng, mask = np.random.default_rng(5), np.ones((60, 50), bool)
+    mask[:, :7] = False
+    cubes = [Cube(rng.normal(0.5, [0.1, 0.2, 0.3], (60, 50, 3)), [900, 910, 920], mask) for _ in range(4)]
+    whole = NoiseScale.of(cubes)
+    monkeypatch.setattr(preprocess, "PIXELS", 2000)
+    some = NoiseScale.of(cubes)
+    assert (some.centre != whole.centre).all()
+    np.testing.assert_allclose(some.centre, whole.centre, atol=0.03)
+    np.testing.assert_allclose(some.noise, whole.noise, rtol=0.15)

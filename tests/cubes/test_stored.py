@@ -1,6 +1,7 @@
 """Images on disk against the same in memory; what was changed, cut or is of another version is not taken for them."""
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -144,10 +145,12 @@ def test_an_edited_file_is_named(tmp_path, damage):
         open_cube(path)
 
 
-def test_a_file_that_goes_while_it_is_used_is_named(tmp_path):
+@pytest.mark.parametrize("change", [Path.unlink, lambda path: written(path.parent, "uint16", scene(seed=1))])
+def test_a_file_that_goes_or_is_written_anew_while_it_is_used_is_named(tmp_path, change):
     cube = open_cube(path := written(tmp_path))
-    path.unlink()
-    with pytest.raises(InputError, match=r"a\.safetensors: was there, and cannot be read any more"):
+    cube.mean_spectrum()
+    change(path)
+    with pytest.raises(InputError, match=r"a\.safetensors: is not what it was when it was opened \("):
         cube.mean_spectrum()
 
 

@@ -320,6 +320,25 @@ def test_what_was_made_from_something_else_is_stored_anew(toy, tmp_path, monkeyp
     assert path.stat().st_ino == second
 
 
+def test_who_comes_second_waits_and_takes_what_the_first_stored(toy, monkeypatch):
+    images, loads, second = data.open_dataset("made"), [], []
+    sample = images.samples[0]
+
+    def slow():
+        loads.append(1)
+        if len(loads) == 1:
+            thread.start()
+            thread.join(0.3)  # it waits for us, so this ends in vain
+        return sample.load()
+
+    one = dataclasses.replace(sample, load=slow)
+    thread = threading.Thread(target=lambda: second.append(images.cube(one)))
+    first = images.cube(one)
+    thread.join(60)
+    assert len(loads) == 1
+    np.testing.assert_array_equal(first.values, second[0].values)
+
+
 def test_another_samples_files_do_not_count(toy, tmp_path):
     images = data.open_dataset("made")
     images.cube(images.samples[0])
@@ -352,13 +371,14 @@ def test_a_full_disk_is_said_and_leaves_nothing(toy, tmp_path, monkeypatch, numb
     assert files_in(tmp_path / "cache" / "stored") == []
 
 
-def refuse(number, *_):
+def refuse(number, *_, **__):
     raise OSError(number, os.strerror(number))
 
 
-def test_where_the_cache_is_not_ours_to_write_the_image_is_in_memory(toy, tmp_path, monkeypatch):
+@pytest.mark.parametrize("at", ["mkdir", "write_bytes"])
+def test_where_the_cache_is_not_ours_to_write_the_image_is_in_memory(toy, tmp_path, monkeypatch, at):
     images = data.open_dataset("made")
-    monkeypatch.setattr(Path, "write_bytes", partial(refuse, errno.EACCES))
+    monkeypatch.setattr(Path, at, partial(refuse, errno.EACCES))
     cube = images.cube(images.samples[0])
     assert type(cube.values) is np.ndarray and cube.values[0, 0, 0] == 3
 

@@ -6,6 +6,7 @@ from scipy.optimize import minimize
 
 from hsichem import Cube, InputError
 from hsichem.cubes import make_pipeline
+from hsichem.pls import penalised
 from hsichem.pls.penalised import PENALTIES, fit_penalised, noise_covariance
 
 NM = np.arange(6.0) + 900
@@ -38,6 +39,18 @@ def test_the_noise_is_measured_beside_a_border(calibration):
     factor = np.trace(found) / np.trace(covariance)
     assert 0.3 < factor < 1
     np.testing.assert_allclose(found / factor, covariance, atol=0.12 * np.abs(covariance).max())
+
+
+def test_the_noise_of_large_sets_is_measured_on_some_of_their_rows(monkeypatch):
+    cubes = cubes_of(np.random.default_rng(1), [np.linspace(0.2, 0.8, 6)] * 40, 0.01 * np.eye(6))
+    pipeline, used = make_pipeline(None).fit(np.ones((2, 6))), []
+    monkeypatch.setattr(pipeline, "transform", lambda spectra: used.append(len(spectra)) or spectra)
+    whole, pairs = noise_covariance(cubes, pipeline), sum(used)
+    used.clear()
+    monkeypatch.setattr(penalised, "PIXELS", 2500)
+    some = noise_covariance(cubes, pipeline)
+    assert sum(used) == pairs / 3
+    np.testing.assert_allclose(some, whole, atol=0.15 * whole.max())
 
 
 def test_the_vector_minimises_what_the_docstring_says(calibration):

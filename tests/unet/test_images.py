@@ -10,7 +10,7 @@ import pytest
 
 from hsichem import Cube, InputError
 from hsichem.cubes import open_cube, store_cube
-from hsichem.unet import train
+from hsichem.unet import predict, train
 from hsichem.unet.images import TrainingImage, gathered, prefetched
 from hsichem.unet.train import TrainConfig, build_network, train_fold
 
@@ -24,7 +24,8 @@ def cube(rows=150, cols=40, seed=0):
 
 @pytest.mark.parametrize("flips", [(), (2,), (3,), (2, 3)])
 @pytest.mark.parametrize("look", [None, 0, 1])
-def test_a_batch_is_the_image_hidden_mirrored_turned_and_flipped(flips, look):
+def test_a_batch_is_the_image_hidden_mirrored_turned_and_flipped(flips, look, monkeypatch):
+    monkeypatch.setattr(predict, "BLOCK", 7 * 60 * 8)  # an odd number of rows at a time
     one = cube()
     image = TrainingImage.from_cube(build_network(CONFIG, 8, 1), one, 3.0).with_reading(one.values[:, :, 0])
     batch = gathered([image, image], flips, look)
