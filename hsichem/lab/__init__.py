@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "exercises": ["check_answer"],
         "explorer.explorer": ["explore"],
+        "lessons": ["check", "findings", "hint"],
         "mapping": ["find_captures", "map_captures"],
         "models": ["Model", "facts_of", "load_model", "save_model"],
         "report": ["write_report"],

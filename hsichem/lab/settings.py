@@ -30,6 +30,10 @@ PRESETS = {
     "paper": PAPER | {"width": 64, "epochs": 250, "ladder_epochs": 250},
 }
 
+# What the text of the lessons was written for; parameters that are None have the preset's value.
+TOLD = {"dataset": "phantom-belly", "preset": "lesson", "seed": 0, "max_components": 20, "preprocessing": "cv"}
+TOLD |= {"variant": "published", "precision": "float32", "variogram_model": "spherical"}
+
 WORDS = {"true": True, "false": False, "null": None}  # Python's words as YAML and JSON spell them
 
 
@@ -83,9 +87,10 @@ def check_value(name: str, value, default=None) -> None:
 def read_settings(namespace: dict, *names: str) -> SimpleNamespace:
     """The notebook's parameters `names`, checked, with the preset's values where they are None.
 
-    namespace: the notebook's globals(). Beside `names`, the result has every value of the preset, `folder` (created)
-    and `results`. Raises InputError on a parameter that papermill set and the notebook does not have, on a wrong
-    type or value, and when the folder holds results of another data set, preset or seed.
+    namespace: the notebook's globals(). Beside `names`, the result has every value of the preset, `folder` (created),
+    `results`, and `as_told`: whether the lesson's text was written for these settings. Raises InputError on a parameter
+    that papermill set and the notebook does not have, on a wrong type or value, and when the folder holds results of
+    another data set, preset or seed.
     """
     for source in namespace.get("In", []):
         if source.startswith("# Parameters\n"):  # papermill writes this line above what it injects
@@ -107,4 +112,5 @@ def read_settings(namespace: dict, *names: str) -> SimpleNamespace:
     if found != mine:
         raise InputError(f"{settings.folder} holds results of {found}, not of {mine}; choose another results_dir.")
     settings.results.save("settings", mine)
+    settings.as_told = all(v in (None, TOLD.get(name)) for name, v in given.items() if name != "results_dir")
     return settings

@@ -22,8 +22,8 @@ from hsichem.lab.results import Results
 from hsichem.lab.runner import find_notebooks, run_notebooks
 from hsichem.loaders import write_cube
 
-CHAIN = ("01_preprocessing", "02_pls_maps", "03_unet_training", "04_spatial_variance", "05_map_explorer")
-CHAIN += ("07_more_questions",)
+CHAIN = ("01_preprocessing", "02_pls_maps", "03_unet_training", "04_spatial_variance", "06_map_explorer")
+CHAIN += ("08_more_questions",)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_no_figure_of_a_map_is_empty_without_truth(executed):
         figures = [cell for cell in cells if "report" in cell["metadata"]["tags"]]
         drawn = [any("image/png" in each.get("data", {}) for each in cell["outputs"]) for cell in figures]
         said = [any("known here" in "".join(each.get("text", "")) for each in cell["outputs"]) for cell in figures]
-        if name in ("04_spatial_variance", "07_more_questions"):  # a figure of what only a truth tells
+        if name in ("04_spatial_variance", "08_more_questions"):  # a figure of what only a truth tells
             assert all(a != b for a, b in zip(drawn, said, strict=True)) and sum(said) == 1
         else:
             assert any(drawn) if name == "01_preprocessing" else all(drawn), name  # 01 has some of the camera's frames
