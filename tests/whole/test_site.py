@@ -11,6 +11,9 @@ from types import ModuleType
 import pytest
 from helpers.lab import CHROMIUM, watched
 
+from docs.site_check import faults
+from docs.site_parts import as_rst, write_lessons
+
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "build" / "screenshots"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -36,6 +39,47 @@ def test_the_glossary_has_what_the_notebooks_lean_on():
         "cube", "reflectance", "absorbance", "white reference", "dark reference", "SNV", "component", "RMSECV", "RMSEP",
         "held-out pixels", "nugget", "sill", "range", "correlated share", "T2", "Q",
     }  # fmt: skip
+
+
+# ---- what the pages are made with
+
+
+def test_every_picture_of_a_lesson_gets_a_text(tmp_path):
+    cells = [
+        ("markdown", "# A title\n\n## Why so"),
+        ("code", "show()"),
+        ("code", '# Figure: Fat, "raw". Navy is 0.\nx'),
+    ]
+    told = {"cell_type": "code", "source": "y", "metadata": {"mystnb": {"image": {"alt": "Mine"}}}}
+    made = [{"cell_type": kind, "source": [text], "metadata": {}} for kind, text in cells]
+    (tmp_path / "01_one.ipynb").write_text(json.dumps({"cells": [*made, told]}))
+    (tmp_path / "other.ipynb").write_text("{}")
+    write_lessons(tmp_path, tmp_path / "lessons")
+    (copy,) = (tmp_path / "lessons").iterdir()
+    _, *code = json.loads(copy.read_text("utf-8"))["cells"]
+    alts = [cell["metadata"]["mystnb"]["image"]["alt"] for cell in code]
+    assert alts == ["Figure of the section: Why so", "Fat, 'raw'", "Mine"]
+
+
+def test_a_docstring_is_taken_as_the_plain_text_it_is():
+    lines = ["One `map` * two_ | three.", "", "a: (n,) of b", "Returns it.", "", "  - one", "  - two", "", "    x = 1"]
+    as_rst(None, "function", "name", None, None, lines)
+    assert lines == [
+        r"One ``map`` \* two\_ \| three.", "", "a: (n,) of b", "", "Returns it.", "", "|   - one", "|   - two", "",
+        "::", "", "    x = 1", "",
+    ]  # fmt: skip
+
+
+def test_faults_of_a_page_are_found(tmp_path):
+    (tmp_path / "other.html").write_text('<p id="here">')
+    good = '<a href="other.html#here"></a><a href="https://example.org/x"></a><img src="data:," alt="A map">'
+    (tmp_path / "page.html").write_text(good)
+    assert faults(tmp_path) == []
+    bad = ('<a href="gone.html"></a>', '<a href="other.html#gone"></a>', '<a href="#gone"></a>', '<img src="data:,">',
+           '<a href="http://example.org"></a>', '<img src="data:," alt=" ">', "<iframe></iframe>")  # fmt: skip
+    for part in bad:
+        (tmp_path / "page.html").write_text(part)
+        assert len(faults(tmp_path)) == 1, part
 
 
 # ---- the built pages
@@ -74,24 +118,6 @@ def test_every_notebook_and_room_and_term_has_its_place(site):
         assert [name for name in documented if f'id="hsichem.{room}.{name}"' not in page] == []
     page = (site / "glossary.html").read_text("utf-8")
     assert page.count('id="term-') == len(TERMS)
-
-
-@pytest.mark.slow
-def test_faults_of_a_page_are_found(site, tmp_path):
-    sys.path.insert(0, str(ROOT / "docs"))
-    try:
-        from site_check import faults
-    finally:
-        sys.path.pop(0)
-    (tmp_path / "other.html").write_text('<p id="here">')
-    good = '<a href="other.html#here"></a><a href="https://example.org/x"></a><img src="data:," alt="A map">'
-    (tmp_path / "page.html").write_text(good)
-    assert faults(tmp_path) == []
-    bad = ('<a href="gone.html"></a>', '<a href="other.html#gone"></a>', '<a href="#gone"></a>', '<img src="data:,">',
-           '<a href="http://example.org"></a>', '<img src="data:," alt=" ">', "<iframe></iframe>")  # fmt: skip
-    for part in bad:
-        (tmp_path / "page.html").write_text(part)
-        assert len(faults(tmp_path)) == 1, part
 
 
 @pytest.mark.slow
