@@ -84,8 +84,8 @@ def _verdict(folder: Path, metrics: dict, settings: dict) -> dict | None:
     if found:
         found["error"] = {name: text(error) for name, error in found["error"].items()}
         found |= {key: text(found[key]) for key in ("ratio", "interval") if found[key]}
-        model = folder / "models" / folder_name(found["method"])
-        found["model"] = model if model.is_dir() else None
+        model = f"models/{folder_name(found['method'])}"
+        found["model"] = model if (folder / model).is_dir() else None
     return found
 
 

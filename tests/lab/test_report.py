@@ -165,9 +165,8 @@ def test_the_page_opens_with_a_verdict_of_three_sentences(results):
         "interval 0.18 to 0.25); without the truth the choice is the same. Next, look at its maps for stains, glare "
         "and rims, which no number sees, and then map new captures."
     )
-    model = results / "models" / "u-net"
-    model.mkdir(parents=True)
-    assert said(results).endswith(f"map new captures: hsichem map {model} NEW -o maps.")
+    (results / "models" / "u-net").mkdir(parents=True)
+    assert said(results).endswith("new captures, from the folder of this page: hsichem map models/u-net NEW -o maps.")
 
 
 def test_the_verdict_without_truth_rests_on_two_numbers_and_says_what_they_cannot_see(results):
@@ -186,7 +185,6 @@ def test_the_verdict_without_truth_rests_on_two_numbers_and_says_what_they_canno
 
 
 def test_networks_that_are_not_trained_get_no_verdict(results, page):
-    """The page's run had 5 epochs."""
     assert said(results).endswith(
         "Next, run the preset lesson: here the networks are not trained, so there is no verdict on U-Net."
     )
@@ -194,6 +192,10 @@ def test_networks_that_are_not_trained_get_no_verdict(results, page):
     assert "What is said here of the U-Net is no evidence" in page.text
     fast = json.loads((results / "metrics.json").read_text()) | {"settings": {"preset": "fast"}}
     assert "no verdict on U-Net" in said(results, trained(results, fast))
+    (results / "01_part.ipynb").write_text(executed([], [], {"preset": "lesson", "epochs": 29}))
+    assert "no verdict on U-Net" in said(results, METRICS)
+    (results / "01_part.ipynb").write_text(executed([], [], {"preset": "lesson", "epochs": 30}))
+    assert "Believe the map of U-Net" in said(results)
 
 
 def trained(results, metrics=METRICS):
