@@ -41,7 +41,7 @@ notebooks: $(VENV)/.installed-test ## execute the notebooks in place (preset les
 	cp notebooks/results/phantom-belly-lesson-seed0/few-maps.png docs/maps.png
 
 clean: ## remove .venv and caches; runs/ stays
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis docs/api docs/lessons
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:

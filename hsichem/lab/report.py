@@ -78,7 +78,7 @@ def write_report(folder: Path) -> Path:
 def _verdict(folder: Path, metrics: dict, settings: dict) -> dict | None:
     """What `find_verdict` finds, its numbers as text, and the folder of the model that made the map, where it is."""
     preset = PRESETS.get(settings.get("preset"), PRESETS["lesson"])
-    # under half of the lesson's epochs the rate is still high, or was never: such a map shows the draw of the weights
+    # with fewer than half of the lesson's epochs a network has not converged, and its map is evidence of nothing
     trained = (settings.get("epochs") or preset["epochs"]) >= PRESETS["lesson"]["epochs"] / 2
     found = find_verdict(metrics, trained)
     if found:

@@ -174,7 +174,7 @@ def test_the_verdict_without_truth_rests_on_two_numbers_and_says_what_they_canno
     assert said(results, without) == (
         "Believe the map of U-Net: the error to expect of its pixels, from the error of the mean and the held-out "
         "error, is the smallest, 30.10 % w/w; the next is PLS with 140. This is likely: the 95 % intervals of the two "
-        "held-out errors are apart, and an error that all pixels of an image share, and the linear models too, shows "
+        "held-out errors are apart, but an error that all pixels of an image share, and the linear models too, shows "
         "in no number here. Next, look at its maps for stains, glare and rims, which no number sees, and then map new "
         "captures."
     )
