@@ -39,6 +39,7 @@ notebooks: $(VENV)/.installed-test ## execute the notebooks in place (preset les
 	  --extra-keys "metadata.papermill cell.metadata.papermill cell.metadata.execution" \
 	  notebooks/*.ipynb notebooks/solutions/*.ipynb
 	cp notebooks/results/phantom-belly-lesson-seed0/few-maps.png docs/maps.png
+	cp notebooks/results/phantom-belly-lesson-seed0/puzzle.png notebooks/puzzle.png
 
 clean: ## remove .venv and caches; runs/ stays
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis docs/api docs/lessons

@@ -14,12 +14,15 @@ NO_CAPTION = figure_caption("")
 
 
 def write_lessons(notebooks: Path, folder: Path) -> None:
-    """Copy the numbered notebooks; each picture gets the first sentence of its caption as alt text.
+    """Copy the numbered notebooks, and the pictures beside them that their text shows.
 
-    Where a cell has no caption, the heading above it has to do.
+    What a cell has drawn gets the first sentence of its caption as alt text. Where it has none, the heading above it
+    has to do.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
+    for picture in notebooks.glob("*.png"):
+        shutil.copy(picture, folder)
     for path in sorted(notebooks.glob("[0-9][0-9]_*.ipynb")):
         notebook, heading = json.loads(path.read_text("utf-8")), path.stem
         for cell in notebook["cells"]:

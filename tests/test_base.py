@@ -43,19 +43,22 @@ def test_what_a_dead_process_left_is_removed_and_what_a_live_one_writes_is_not(t
 
 FULL = """
 import resource, sys
-import numpy as np, torch
-from hsichem import InputError
+import numpy as np
+from hsichem import Cube, InputError
+from hsichem.cubes import store_cube
 from hsichem.lab.results import Results
 from hsichem.loaders import write_cube
 from hsichem.unet import TrainConfig, TrainingImage, build_network, train_fold
 
 rng = np.random.default_rng(0)
 config = TrainConfig(network="pixel", width=64, epochs=1)
-image = TrainingImage(torch.rand(1, 50, 8, 8), torch.ones(1, 1, 4, 4, dtype=bool), torch.tensor([5.0]))
+cube = Cube(rng.random((12, 12, 50)), range(50))
+image = TrainingImage.from_cube(build_network(config, 50, 1), cube, 5.0)
 writers = {
     "map": lambda: Results(sys.argv[1]).save_map("m", "s", rng.random((100, 100))),
     "metrics": lambda: Results(sys.argv[1]).save("s", {"values": list(range(10000))}),
     "cube": lambda: write_cube(sys.argv[1] + "/c.hdr", rng.random((50, 50, 9)), range(900, 909)),
+    "store": lambda: store_cube(sys.argv[1] + "/c.safetensors", cube, 1),
     "training": lambda: train_fold([image, image], [1, 2], 1, config, sys.argv[1]),
 }
 resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
@@ -72,7 +75,7 @@ for name, write in writers.items():
 def test_a_disk_that_refuses_is_said_and_nothing_is_left(tmp_path):
     output, errors = python(FULL, tmp_path).communicate()
     lines = output.splitlines()
-    assert [line.split()[0] for line in lines] == ["map", "metrics", "cube", "training"], errors
+    assert [line.split()[0] for line in lines] == ["map", "metrics", "cube", "store", "training"], errors
     assert all("cannot be written" in line and "free some space" in line for line in lines), output
     assert [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
 

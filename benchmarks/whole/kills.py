@@ -33,10 +33,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from hsichem import datasets
+from hsichem import Cube, datasets
 from hsichem.lab import runner as rerun
 from hsichem.lab.results import Results
-from hsichem.unet import TrainConfig, TrainingImage, train_fold
+from hsichem.unet import TrainConfig, TrainingImage, build_network, train_fold
 
 SMALL = {"samples": 2, "animals": 2, "rows": 64, "cols": 48, "length_mm": 150, "width_mm": 110}
 CELL = """import numpy as np
@@ -57,12 +57,11 @@ def fetch(folder, mirror=""):
 
 
 def train(folder):
-    rng = torch.Generator().manual_seed(0)
-    mask = torch.ones(1, 1, 16, 16, dtype=bool)
-    images = [
-        TrainingImage(torch.rand(1, 8, 32, 32, generator=rng), mask, torch.tensor([10.0 + 2 * i])) for i in range(4)
-    ]
-    train_fold(images, [1, 1, 2, 2], 1, TrainConfig(width=4, depth=1, padding="same", epochs=6), folder)
+    config, rng = TrainConfig(width=4, depth=1, padding="same", epochs=6), np.random.default_rng(0)
+    model = build_network(config, 8, 1)
+    cubes = [Cube(rng.random((32, 32, 8)), range(8)) for _ in range(4)]
+    images = [TrainingImage.from_cube(model, cube, 10.0 + 2 * i) for i, cube in enumerate(cubes)]
+    train_fold(images, [1, 1, 2, 2], 1, config, folder)
 
 
 def write_maps(folder):

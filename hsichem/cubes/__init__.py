@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "cube": ["Cube"],
         "masks": ["foreground_mask", "otsu_threshold", "pixel_kinds", "polygon_mask", "saturated", "valley_depth"],
-        "blocks": ["binned", "block_mean", "diagonal_mean", "hide", "hide_in_cube", "whole_blocks"],
+        "blocks": ["binned", "block_mean", "diagonal_mean", "shown_columns", "whole_blocks"],
         "preprocess": [
             "REFLECTANCE_FLOOR",
             "NoiseScale",
@@ -17,5 +17,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "scale_by_noise",
             "smooth",
         ],
+        "stored": ["SUFFIX", "VERSION", "OnDisk", "open_cube", "store_cube"],
     },
 )

@@ -26,28 +26,22 @@ def binned(cube: Cube) -> Cube:
     return dataclasses.replace(cube, values=block_mean(cube.values), mask=whole_blocks(cube.foreground), pitch_mm=pitch)
 
 
-def hide(values, diagonal: int):
-    """A copy in which one diagonal of each 2 x 2 block is hidden: its pixels show their neighbour in the same row.
+def shown_columns(rows: np.ndarray, cols: np.ndarray, shape: tuple, diagonal: int) -> np.ndarray:
+    """(rows, cols) numbers of the columns to read at these rows and columns of an image while a diagonal is hidden.
 
-    values: (..., rows, cols), an array or a tensor; what is left over at the end of an odd side stays. diagonal: 0
-    hides upper left and lower right, 1 the other two. So whatever reads the image reads two of each block's four
-    pixels, and the other two can judge what it made of them (Neighbor2Neighbor, arXiv 2101.02824).
+    In each 2 x 2 block of the image, of this shape, the pixels of one diagonal show their neighbour in the same row;
+    what is left over at the end of an odd side stays. diagonal: 0 hides upper left and lower right, 1 the other two.
+    So whatever reads the image reads two of each block's four pixels, and the other two can judge what it made of them
+    (Neighbor2Neighbor, arXiv 2101.02824).
     """
-    hidden = values.clone() if hasattr(values, "clone") else values.copy()
-    rows, cols = (n - n % 2 for n in values.shape[-2:])
-    for row in (0, 1):
-        column = row ^ diagonal
-        hidden[..., row:rows:2, column:cols:2] = values[..., row:rows:2, 1 - column : cols : 2]
-    return hidden
-
-
-def hide_in_cube(cube: Cube, diagonal: int) -> Cube:
-    """The cube with one diagonal of each block hidden (see `hide`)."""
-    return dataclasses.replace(cube, values=hide(cube.values.transpose(2, 0, 1), diagonal).transpose(1, 2, 0))
+    row, col = np.asarray(rows)[:, None], np.asarray(cols)[None]
+    hidden = ((row ^ col ^ diagonal) & 1) == 0
+    whole = (row < shape[0] - shape[0] % 2) & (col < shape[1] - shape[1] % 2)
+    return np.where(hidden & whole, col ^ 1, col)
 
 
 def diagonal_mean(values: np.ndarray, diagonal: int) -> np.ndarray:
-    """(rows // 2, cols // 2) mean of the two pixels of each block that `hide` hides; values: (rows, cols)."""
+    """(rows // 2, cols // 2) mean of the two pixels of each block that a diagonal hides; values: (rows, cols)."""
     blocks = _blocks(values, 2)
     return (blocks[:, 0, :, diagonal] + blocks[:, 1, :, 1 - diagonal]) / 2
 

@@ -11,7 +11,8 @@ from hsichem._base import InputError
 class Cube:
     """A hyperspectral image.
 
-    values: (rows, cols, bands) float32 reflectance (or transmittance), 1 = the white reference.
+    values: (rows, cols, bands) float32 reflectance (or transmittance), 1 = the white reference; an array, or one
+    OnDisk (see hsichem.cubes.stored).
     wavelengths: (bands,) nm, ascending.
     mask: (rows, cols) bool, True on the sample; None means that every pixel counts.
     pitch_mm: distance between pixel centres, mm; None where it is unknown.
@@ -27,7 +28,8 @@ class Cube:
 
     def __post_init__(self):
         set_ = object.__setattr__  # the dataclass is frozen: a cube is never changed after it is made
-        set_(self, "values", np.asarray(self.values, dtype=np.float32))
+        if not hasattr(self.values, "stored"):  # what is OnDisk stays there
+            set_(self, "values", np.asarray(self.values, dtype=np.float32))
         set_(self, "wavelengths", np.asarray(self.wavelengths, dtype=np.float64))
         who = f"cube {self.name!r}: "
         if self.values.ndim != 3:

@@ -8,8 +8,10 @@ from scipy import ndimage
 
 from hsichem._base import InputError
 from hsichem.cubes.cube import Cube
+from hsichem.cubes.stored import changed
 
 REFLECTANCE_FLOOR = 1e-3  # three absorbance units: below it the camera sees only its own noise
+PIXELS = 10**6  # of all images together, that are enough to measure a scale on
 
 
 def crop_and_bin(cube: Cube, crop_nm: tuple | None = None, bin: int = 1) -> Cube:
@@ -27,6 +29,8 @@ def crop_and_bin(cube: Cube, crop_nm: tuple | None = None, bin: int = 1) -> Cube
             f"cube {cube.name!r}: {keep.sum()} bands lie within {low}-{high} nm, too few for bins of {bin}; "
             f"the cube covers {cube.wavelengths[0]:.0f}-{cube.wavelengths[-1]:.0f} nm."
         )
+    if bin == 1 and keep.all():
+        return cube  # one on disk stays there
     first = np.flatnonzero(keep)[0]
     used = slice(first, first + bands * bin)  # wavelengths ascend, so the kept bands are one run
     shape = cube.values.shape[:2]
@@ -93,8 +97,14 @@ class NoiseScale:
         one factor for all bands makes the pixels' standard deviation 1.
         Raises InputError when neighbours are the same in a band.
         """
-        pixels = np.concatenate([cube.values[cube.foreground] for cube in cubes])
-        steps = [np.diff(cube.values, axis=1)[cube.foreground[:, 1:] & cube.foreground[:, :-1]] for cube in cubes]
+        each = -(-sum(int(cube.foreground.sum()) for cube in cubes) // PIXELS)
+        pixels, steps = [], []
+        for cube in cubes:
+            values, inside = np.asarray(cube.values), cube.foreground
+            pixels.append(values[inside][::each])
+            row, col = (index[::each] for index in np.nonzero(inside[:, 1:] & inside[:, :-1]))
+            steps.append(values[row, col + 1] - values[row, col])
+        pixels = np.concatenate(pixels)
         centre, noise = pixels.mean(axis=0, dtype=np.float64), np.median(np.abs(np.concatenate(steps)), axis=0)
         if not (noise > 0).all():
             raise InputError(
@@ -105,8 +115,10 @@ class NoiseScale:
 
     def apply(self, cube: Cube) -> Cube:
         """The cube in this scale; the background is 0."""
-        inside = cube.foreground[:, :, None]
-        return dataclasses.replace(cube, values=np.where(inside, (cube.values - self.centre) / self.noise, 0))
+        return changed(cube, self._scaled)
+
+    def _scaled(self, values: np.ndarray, inside: np.ndarray) -> np.ndarray:
+        return np.where(inside[..., None], (values - self.centre) / self.noise, 0).astype(np.float32)
 
 
 def scale_by_noise(cubes: dict, fit_on) -> dict:

@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "add",
             "broken_entries",
             "entry_file",
+            "expose_again",
             "fetch",
             "make",
             "move",

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.io import loadmat
 
 from hsichem._base import InputError, closest, few, gathered
-from hsichem.cubes import Cube, foreground_mask
+from hsichem.cubes import SUFFIX, Cube, foreground_mask, open_cube
 from hsichem.datasets.table import read_table
 from hsichem.loaders import DATA_SUFFIXES, EXPORT, MASK_SUFFIXES, READERS, read_any, read_capture, read_cube, read_mask
 
@@ -40,6 +40,17 @@ def captures(folder: Path, references: dict, mask: str | float = "brightness") -
     mask: what an automatic mask is found on (see foreground_mask), or "none" for every pixel.
     """
     return _samples(folder, references, lambda name, path: read_masked(folder, name, path, mask))
+
+
+def stored(folder: Path, references: dict) -> list[Sample]:
+    """Images of a set that was made, as models see them (see hsichem.cubes.stored), and without the camera's frames."""
+    return _samples(folder, references, _open_stored)
+
+
+def _open_stored(name: str, path: Path) -> Cube:
+    if (cube := open_cube(path / f"{name}{SUFFIX}")) is None:
+        raise InputError(f"{path}: no {name}{SUFFIX} of this version; delete {path.parent}, and the set is made anew.")
+    return cube
 
 
 def cubes(folder: Path, references: dict) -> list[Sample]:

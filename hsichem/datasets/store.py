@@ -1,29 +1,36 @@
 """Data sets: from the manifest to a Dataset of Samples; making, fetching and verifying them in one cache folder."""
 
+import errno
+import glob
 import hashlib
 import io
 import json
 import os
 import shutil
+import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import pooch
 
-from hsichem._base import InputError, closest, locked, refused
-from hsichem.cubes import Cube, crop_and_bin
+from hsichem._base import InputError, closest, few, locked, refused
+from hsichem.cubes import SUFFIX, VERSION, Cube, OnDisk, crop_and_bin, open_cube, store_cube
 from hsichem.datasets import manifest, own
 from hsichem.datasets.makers import mosaic, phantom
-from hsichem.datasets.samples import LAYOUTS, Sample
+from hsichem.datasets.samples import LAYOUTS, Sample, drawn_masks, read_masked, stored
+from hsichem.loaders import read_capture
 
 pooch.get_logger().setLevel("WARNING")  # its messages would put the machine's paths into notebooks
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The samples of one manifest entry, with what preprocessing needs to know of them (crop_nm, bin)."""
+    """The samples of one manifest entry, with what preprocessing needs to know of them (crop_nm, bin).
+
+    cache: folder in which the images are stored as models see them.
+    """
 
     name: str
     title: str
@@ -33,6 +40,7 @@ class Dataset:
     crop_nm: tuple | None
     bin: int
     entry: dict
+    cache: Path
 
     @property
     def colour_limits(self) -> tuple[float, float]:
@@ -44,15 +52,36 @@ class Dataset:
     def cube(self, sample: Sample) -> Cube:
         """A sample's image as the models see it: calibrated, cropped to crop_nm, bands averaged in bins.
 
-        Raises InputError where memory is full.
+        It is stored so at first, and its values stay on disk until they are asked for (see hsichem.cubes.stored). When
+        the sample's files, crop_nm, bin or the way to its mask are others, it is stored anew. Where the cache is not
+        ours to write, it is in memory. Raises InputError where memory or the disk is full, or a stored file changed.
         """
+        path, key = self.cache / f"{sample.id}{SUFFIX}", self._made_from(sample)
+        if (cube := open_cube(path, key)) is not None:
+            return cube
         try:
-            return crop_and_bin(sample.load(), self.crop_nm, self.bin)
+            cube = crop_and_bin(sample.load(), self.crop_nm, self.bin)
+            if not isinstance(cube.values, OnDisk):
+                store_cube(path, cube, len(self.samples), key)
+                cube = open_cube(path, key)
         except MemoryError:
             raise InputError(
                 f"{self.name}, {sample.id}: memory is full. Average or leave out bands, by bin or crop_nm in the data "
                 "set's entry (`hsichem data add` names its file), or use fewer or smaller images."
             ) from None
+        except InputError as error:
+            if getattr(error.__cause__, "errno", None) not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+        return cube
+
+    def _made_from(self, sample: Sample) -> str:
+        """A name for all that a stored image depends on; files count by size and time."""
+        place = sample.folder
+        files = place.rglob("*") if place.is_dir() else place.parent.glob(f"{glob.escape(place.stem)}*")
+        files = sorted([*files, *drawn_masks(place.parent, sample.id)])
+        stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.is_file()]
+        made_from = json.dumps([stats, self.crop_nm, self.bin, self.entry.get("mask")])
+        return hashlib.sha256(made_from.encode()).hexdigest()
 
     def describe(self) -> str:
         """Several lines: title, what it teaches, counts, shape, wavelengths, units, licence, citation, doubts."""
@@ -117,11 +146,13 @@ def add(folder, name: str, response=None, unit=None, mask="brightness", root=Non
 
 
 def remove(name: str, root=None) -> Path:
-    """Forget a folder of the user's own: its entry goes, its captures stay. Returns the entry's file.
+    """Forget a folder of the user's own: its entry goes, and what is stored of it; its captures stay.
 
-    Raises InputError when there is no such entry; the kit's own sets cannot be removed.
+    Returns the entry's file. Raises InputError when there is no such entry; the kit's own sets cannot be removed.
     """
-    return own.remove_entry(_cache(root), name)
+    removed = own.remove_entry(_cache(root), name)
+    shutil.rmtree(_cache(root) / "stored" / name, ignore_errors=True)
+    return removed
 
 
 def move(name: str, folder, root=None) -> dict:
@@ -157,11 +188,16 @@ def open_dataset(name: str, root=None, size=None) -> Dataset:
     else:
         fetch(name, root)
     mask = {"mask": entry["mask"]} if "folder" in entry else {}
-    samples = LAYOUTS[entry["layout"]](folder, entry["references"], **mask)
+    is_stored = size in entry.get("stored", ())
+    samples = (stored if is_stored else LAYOUTS[entry["layout"]])(folder, entry["references"], **mask)
     unit = entry["references"].get(entry["response"], "")
     crop = tuple(entry["crop_nm"]) if entry["crop_nm"] else None
-    bands = entry["bin"] if isinstance(entry["bin"], int) else entry["bin"][size]
-    return Dataset(name, entry["title"], samples, entry["response"], unit, crop, bands, entry)
+    bands, cache = 1 if is_stored else _bin(entry, size), _cache(root) / "stored" / (folder.name if size else name)
+    return Dataset(name, entry["title"], samples, entry["response"], unit, crop, bands, entry, cache)
+
+
+def _bin(entry: dict, size: str | None) -> int:
+    return entry["bin"] if isinstance(entry["bin"], int) else entry["bin"][size]
 
 
 def make(name: str, root=None, size=None) -> Path:
@@ -183,13 +219,43 @@ def make(name: str, root=None, size=None) -> Path:
             if entry["recipe"]["maker"] == "mosaic":
                 mosaic.make(making, knobs, seed, _cache(root) / name)
             else:
-                phantom.make(making, knobs, seed)
+                keep = partial(_keep_reflectance, making, entry, size)
+                phantom.make(making, knobs, seed, keep if size in entry.get("stored", ()) else None)
             os.replace(making, folder)
         except OSError as error:
             raise refused(folder, error) from error
         finally:
             shutil.rmtree(making, ignore_errors=True)
     return folder
+
+
+def _keep_reflectance(folder: Path, entry: dict, size: str, name: str) -> None:
+    """In place of a capture, the image as models see it."""
+    cube = crop_and_bin(read_masked(folder, name, folder / name, "brightness"), entry["crop_nm"], _bin(entry, size))
+    shutil.rmtree(folder / name)
+    store_cube(folder / name / f"{name}{SUFFIX}", cube, entry["recipe"]["sizes"][size]["samples"])
+
+
+def expose_again(name: str, sample: str, times: int, size=None, seed=0, root=None) -> list[Cube]:
+    """The same belly of a phantom before the same camera, `times` times: Cubes as `Dataset.cube` gives them.
+
+    sample: its id; seed: of the camera's noise, which alone is drawn anew; the mask is the sample's. What differs
+    between them is noise, what does not is belly. Raises InputError for a data set that is no phantom, and for another
+    set's sample.
+    """
+    entry, _, size = _find(name, root, size)
+    if entry.get("recipe", {}).get("maker") != "phantom":
+        raise InputError(f"{name} is no phantom: what the camera would see without noise is unknown. Capture it again.")
+    images = open_dataset(name, root, size)
+    ids = [each.id for each in images.samples]
+    if sample not in ids:
+        raise InputError(f"{name} has no sample {sample!r}; its samples are {few(ids)}.")
+    knobs, index = entry["recipe"]["sizes"][size], ids.index(sample)
+    with tempfile.TemporaryDirectory() as folder:
+        phantom.expose_again(folder, knobs, entry["recipe"]["seed"], index, times, seed)
+        shots = [read_capture(path) for path in sorted(Path(folder).iterdir())]
+    mask = images.samples[index].load().mask
+    return [crop_and_bin(replace(shot, mask=mask), images.crop_nm, images.bin) for shot in shots]
 
 
 def fetch(name: str, root=None) -> list[Path]:
@@ -286,7 +352,8 @@ def _find(name: str, root, size: str | None = None) -> tuple[dict, Path, str | N
     if size not in sizes:
         raise InputError(f"{name}: size {size!r} is not in its recipe; known: {', '.join(sizes)}.")
     # a changed knob makes a new folder, so nothing made by another recipe is ever taken for this one
-    recipe = json.dumps(entry["recipe"] | {"sizes": sizes[size]}, sort_keys=True)
+    kept = {"stored": [VERSION, entry["crop_nm"], entry["bin"]]} if size in entry.get("stored", ()) else {}
+    recipe = json.dumps(entry["recipe"] | {"sizes": sizes[size]} | kept, sort_keys=True)
     digest = hashlib.sha256(recipe.encode()).hexdigest()[:8]
     return entry, _cache(root) / f"{name}-{size}-{digest}", size
 

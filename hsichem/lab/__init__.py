@@ -7,10 +7,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules=["plotting"],
     submod_attrs={
         "exercises": ["check_answer"],
+        "engine": ["each_on"],
         "explorer.explorer": ["explore"],
         "lessons": ["check", "findings", "hint"],
         "mapping": ["find_captures", "map_captures"],
         "models": ["Model", "facts_of", "load_model", "save_model"],
+        "moving.moving": ["forge_share", "paint_loss", "show_exposures", "show_training", "stack_noise"],
         "report": ["write_report"],
         "results": ["Results"],
         "runner": ["NotebookError", "check_parameters", "find_notebooks", "run_notebooks"],

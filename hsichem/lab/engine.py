@@ -10,7 +10,7 @@ import secrets
 import signal
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 import psutil
 from tqdm import tqdm
@@ -24,6 +24,31 @@ PATIENCE = 10  # s, for a scheduler to answer and for stopped tasks to end
 # Ctrl-C reaches every process of the terminal; a worker must outlive it to be told what to end.
 DEAF = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 under_way, stopped = set(), set()  # on a worker: names of its tasks, and the commands whose tasks shall not begin
+
+
+def each_on(scheduler: str | None, shared):
+    """A function each(function, arguments) -> {name: result}, for `hsichem.unet.train_folds` and for trials like them.
+
+    scheduler: None for one after another, here; "local" for as many processes as this computer has cores for, or the
+    address of a running Dask scheduler: see run_tasks, also for shared and the errors raised. An exception of the
+    function is raised here, and ends the others.
+    """
+    if scheduler is None:
+        from hsichem.unet import one_after_another
+
+        return one_after_another
+
+    def each(function, arguments):
+        names, ended = {f"{shared}/{secrets.token_hex(4)}-{name}": name for name in arguments}, {}
+        tasks = {task: arguments[name] for task, name in names.items()}
+        with closing(run_tasks(function, tasks, shared, None if scheduler == "local" else scheduler)) as outcomes:
+            for task, outcome in outcomes:
+                if isinstance(outcome, Exception):
+                    raise outcome
+                ended[names[task]] = outcome
+        return {name: ended[name] for name in arguments}
+
+    return each
 
 
 def run_tasks(function, tasks: dict, shared, address: str | None = None):

@@ -66,6 +66,7 @@ RULES = {
     "smoothness": (lambda v: is_number(v) and v >= 0, "a weight from 0 up"),
     "held_out": (lambda v: is_number(v) and v >= 0, "a weight from 0 up"),
     "variant": one_of("published", "corrected"),
+    "scheduler": (lambda v: v is None or (isinstance(v, str) and v != ""), "'local', an address as tcp://..., or None"),
     "precision": one_of("float32", "bfloat16"),
     "variogram_model": one_of("exponential", "spherical", "gaussian", "matern"),
     "max_lag": (lambda v: v is None or whole(8)[0](v), "a whole number of pixels from 8 up, or None"),
@@ -112,5 +113,7 @@ def read_settings(namespace: dict, *names: str) -> SimpleNamespace:
     if found != mine:
         raise InputError(f"{settings.folder} holds results of {found}, not of {mine}; choose another results_dir.")
     settings.results.save("settings", mine)
-    settings.as_told = all(v in (None, TOLD.get(name)) for name, v in given.items() if name != "results_dir")
+    settings.as_told = all(
+        v in (None, TOLD.get(name)) for name, v in given.items() if name not in ("results_dir", "scheduler")
+    )
     return settings

@@ -16,6 +16,7 @@ from hsichem.cubes import Cube, make_pipeline
 from hsichem.pls.model import LinearModel, checked, deal_folds
 
 PENALTIES = tuple(np.geomspace(1e-4, 1, 9).round(5).tolist())
+PIXELS = 10**6
 WITHIN = 0.7  # of the differences, by their size in all bands together, are no borders
 
 
@@ -40,9 +41,10 @@ class Penalised(LinearModel):
 
 def noise_covariance(cubes: list[Cube], pipeline) -> np.ndarray:
     """(bands, bands) covariance of a pixel's noise after the pipeline, from differences of neighbours in a row."""
-    steps = []
+    steps, pixels = [], sum(cube.foreground.size for cube in cubes)
+    every = 4 * max(1, -(-pixels // (4 * PIXELS)))  # a quarter of the rows is plenty, and so are this many pixels
     for cube in cubes:
-        values, inside = cube.values[::4], cube.foreground[::4]  # a quarter of the rows is plenty
+        values, inside = cube.values[::every], cube.foreground[::every]
         pairs = inside[:, 1:] & inside[:, :-1]
         step = pipeline.transform(np.float64(values[:, 1:][pairs])) - pipeline.transform(
             np.float64(values[:, :-1][pairs])

@@ -6,7 +6,9 @@ import numpy as np
 import torch
 
 from hsichem._base import InputError
-from hsichem.cubes import Cube, hide_in_cube
+from hsichem.cubes import Cube, shown_columns
+
+ROWS = 64  # read at once
 
 
 def mirrored(start: int, stop: int, size: int) -> np.ndarray:
@@ -16,11 +18,21 @@ def mirrored(start: int, stop: int, size: int) -> np.ndarray:
     return np.where(index < size, index, period - index)
 
 
-def network_input(cube: Cube, rows, cols):
-    """(1, bands, H, W) tensor of what lies under rows and cols (start, stop) of the map, mirrored beyond the edges."""
-    spans = zip((rows, cols), cube.values.shape, strict=False)
-    seen = np.ix_(*(mirrored(2 * start, 2 * stop, size) for (start, stop), size in spans))
-    return torch.from_numpy(cube.values[seen]).permute(2, 0, 1)[None]
+def network_input(cube: Cube, rows, cols, look: int | None = None, out: np.ndarray | None = None):
+    """(bands, H, W) float32 of what lies under rows and cols (start, stop) of the map, mirrored beyond the edges.
+
+    look: the diagonal of each block that is hidden, if one is. out: where to write it. Of an image on disk, only some
+    rows at a time are in memory beside that.
+    """
+    shape = cube.values.shape
+    (row, col) = (mirrored(2 * start, 2 * stop, n) for (start, stop), n in zip((rows, cols), shape[:2], strict=True))
+    if out is None:  # laid out as channels_last, which is faster forwards
+        out = np.empty((len(row), len(col), shape[2]), np.float32).transpose(2, 0, 1)
+    for start in range(0, len(row), ROWS):
+        some = row[start : start + ROWS]
+        shown = col[None] if look is None else shown_columns(some, col, shape, look)
+        out[:, start : start + ROWS] = cube.values[some[:, None], shown].transpose(2, 0, 1)
+    return out
 
 
 def windows(model, side: int, tile: int | None):
@@ -53,7 +65,7 @@ def predict_looks(model, cube: Cube, tile: int | None = None, dtype=None) -> np.
 
     What is hidden from one look can judge it (see hsichem.maps.held_out). Arguments as of `predict_map`.
     """
-    return np.stack([_predict(model, hide_in_cube(cube, diagonal), tile, dtype) for diagonal in (0, 1)])
+    return np.stack([_predict(model, cube, tile, dtype, look) for look in (0, 1)])
 
 
 def predict_map(model, cube: Cube, tile: int | None = None, dtype=None) -> np.ndarray:
@@ -74,7 +86,7 @@ def predict_map(model, cube: Cube, tile: int | None = None, dtype=None) -> np.nd
 
 
 @torch.no_grad()
-def _predict(model, cube: Cube, tile, dtype) -> np.ndarray:
+def _predict(model, cube: Cube, tile, dtype, look=None) -> np.ndarray:
     if cube.values.shape[2] != model.bands:
         raise InputError(f"cube {cube.name!r} has {cube.values.shape[2]} bands; the network takes {model.bands}.")
     if model.trained_nm and np.abs(cube.wavelengths[[0, -1]] - model.trained_nm).max() > 10:
@@ -92,7 +104,7 @@ def _predict(model, cube: Cube, tile, dtype) -> np.ndarray:
         for left, right, c0, c1 in windows(model, cols, tile):
             if not cube.foreground[2 * top : 2 * bottom, 2 * left : 2 * right].any():
                 continue
-            x = network_input(cube, (r0, r1), (c0, c1)).to(device)
+            x = torch.from_numpy(network_input(cube, (r0, r1), (c0, c1), look))[None].to(device)
             with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
                 part = model(x)[0, 0].float().cpu().numpy()
             skip_r, skip_c = top - r0 - model.margin, left - c0 - model.margin

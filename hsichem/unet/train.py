@@ -12,7 +12,9 @@ import hashlib
 import io
 import json
 import math
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +23,9 @@ from safetensors.torch import save
 from tqdm import tqdm
 
 from hsichem._base import InputError, locked, replacing
-from hsichem.cubes import Cube, diagonal_mean, hide_in_cube, whole_blocks
+from hsichem.unet.images import TrainingImage, gathered, prefetched
 from hsichem.unet.loss import HELD_OUT, PUBLISHED_WEIGHTS, TERMS, map_losses
 from hsichem.unet.network import ChemicalUNet, Ensemble, PixelNetwork, start_at
-from hsichem.unet.predict import network_input, windows
 from hsichem.unet.weights import load_state, read_weights
 
 RISE = 0.1  # of a one-cycle training, in which the learning rate rises
@@ -78,37 +79,6 @@ def config_from(run, pitch_mm: float | None = None) -> TrainConfig:
     return TrainConfig(**own | {"weights": weights, "pitch_mm": map_pitch})
 
 
-@dataclass(frozen=True)
-class TrainingImage:
-    """What the loop needs of an image: x (1, bands, H, W), mask (1, 1, h, w) on the map's grid, reference (1,)."""
-
-    x: torch.Tensor
-    mask: torch.Tensor
-    reference: torch.Tensor
-    readings: torch.Tensor | None = None
-    noise: torch.Tensor | None = None
-
-    @classmethod
-    def from_cube(cls, model, cube: Cube, reference: float, reading: np.ndarray | None = None):
-        """Mirror a cube to a size the network can take; mirrored pixels stay out of the mask.
-
-        reading: (rows, cols) map of an unbiased linear model, for the held-out term. Then x is (2, bands, H, W), the
-        image with each diagonal hidden, readings (2, 1, h, w) what is read in the hidden pixels, and noise (1,).
-        """
-        mask = whole_blocks(cube.foreground)
-        rows, cols = (next(windows(model, side, None))[2:] for side in mask.shape)
-        pad = [(0, model.fitting_size(side) - side) for side in mask.shape]
-        seen = [cube] if reading is None else [hide_in_cube(cube, diagonal) for diagonal in (0, 1)]
-        x = torch.cat([network_input(each, rows, cols) for each in seen]).contiguous()
-        image = cls(x, torch.from_numpy(np.pad(mask, pad))[None, None], torch.tensor([reference], dtype=torch.float32))
-        if reading is None:
-            return image
-        hidden = [diagonal_mean(np.nan_to_num(reading), diagonal) for diagonal in (0, 1)]
-        noise = np.sqrt(np.mean((hidden[0] - hidden[1])[mask] ** 2) / 2)
-        readings = torch.from_numpy(np.stack([np.pad(each, pad) for each in hidden]))[:, None]
-        return replace(image, readings=readings.float(), noise=torch.tensor([noise], dtype=torch.float32))
-
-
 class DivergedError(RuntimeError):
     """The loss is no longer a number; the message names the epoch and the term."""
 
@@ -151,24 +121,15 @@ def one_cycle(done: float) -> float:
     return (1 - math.cos(math.pi * part)) / 2
 
 
-def image_losses(model, images: list[TrainingImage], config: TrainConfig, flips=(), look: int = 0) -> dict:
-    """The loss terms of images of one size, flipped along `flips` (2 rows, 3 columns), on the model's device.
-
-    look: which diagonal is hidden, of images that have readings.
-    """
+def image_losses(model, batch: dict, config: TrainConfig) -> dict:
+    """The loss terms of a batch, as `gathered` returns it, on the model's device."""
     device = next(model.parameters()).device
-
-    def place(*tensors):
-        return torch.cat(tensors).flip(flips).to(device)
-
+    batch = {name: tensor.to(device) for name, tensor in batch.items()}
     with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-        prediction = model(place(*(image.x[look : look + 1] for image in images))).float()
-    mask, reference = place(*(image.mask for image in images)), torch.cat([image.reference for image in images])
-    options = {"variant": config.variant, "parameters": model.parameters(), "pitch_mm": config.pitch_mm}
-    if HELD_OUT in config.weights:
-        options["reading"] = place(*(image.readings[look : look + 1] for image in images))
-        options["noise"] = torch.cat([image.noise for image in images]).to(device)
-    return map_losses(prediction, mask, reference.to(device), config.weights, **options)
+        prediction = model(batch["x"]).float()
+    options = {name: batch[name] for name in ("reading", "noise") if name in batch}
+    options |= {"variant": config.variant, "parameters": model.parameters(), "pitch_mm": config.pitch_mm}
+    return map_losses(prediction, batch["mask"], batch["reference"], config.weights, **options)
 
 
 class FoldRun:
@@ -201,40 +162,50 @@ class FoldRun:
 
     def _train(self, images, epoch):
         """Steps over all images, in random order, flipped and hidden at random; the mean of each loss term."""
-        rng = np.random.default_rng([self.config.seed, self.fold, epoch])  # no state: a resumed epoch draws the same
         sums = dict.fromkeys((*TERMS, *self.config.weights, "total"), 0.0)
         self.model.train()
+        steps = list(self._steps(images, epoch))
+        calls = (partial(gathered, same, *how) for groups, *how in steps for same in groups)
+        with closing(prefetched(calls)) as batches:
+            for number, (groups, *_) in enumerate(steps):
+                if self.config.schedule == "one-cycle":
+                    done = (epoch - 1 + number * self.config.batch / len(images)) / self.config.epochs
+                    for group in self.optimizer.param_groups:
+                        group["lr"] = self.config.learning_rate * one_cycle(done)
+                self.optimizer.zero_grad()
+                for same in groups:
+                    losses = image_losses(self.model, next(batches), self.config)
+                    (losses["total"] * (len(same) / sum(map(len, groups)))).backward()
+                    for name, value in losses.items():
+                        sums[name] += value.item() * len(same) / len(images)
+                        if not math.isfinite(sums[name]):
+                            where = f"fold {self.fold}, epoch {epoch}"
+                            raise DivergedError(f"{where}: the loss term {name!r} is {sums[name]}.")
+                    del losses  # and with it the batch, before the next but one is read
+                if self.config.clip:
+                    torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+                self.optimizer.step()
+        return sums
+
+    def _steps(self, images, epoch):
+        """(images, in groups of one size, flips, look) of each step of an epoch."""
+        rng = np.random.default_rng([self.config.seed, self.fold, epoch])  # no state: a resumed epoch draws the same
         order = rng.permutation(len(images))
         for start in range(0, len(order), self.config.batch):
-            step = order[start : start + self.config.batch]
-            if self.config.schedule == "one-cycle":
-                done = (epoch - 1 + start / len(order)) / self.config.epochs
-                for group in self.optimizer.param_groups:
-                    group["lr"] = self.config.learning_rate * one_cycle(done)
             flips = [axis for axis in (2, 3) if rng.random() < 0.5]
-            look = int(rng.integers(2)) if HELD_OUT in self.config.weights else 0
-            self.optimizer.zero_grad()
+            look = int(rng.integers(2)) if HELD_OUT in self.config.weights else None
             sizes = {}
-            for i in step:
-                sizes.setdefault(images[i].x.shape, []).append(images[i])
-            for same in sizes.values():
-                losses = image_losses(self.model, same, self.config, flips, look)
-                (losses["total"] * (len(same) / len(step))).backward()
-                for name, value in losses.items():
-                    sums[name] += value.item() * len(same) / len(images)
-                    if not math.isfinite(sums[name]):
-                        raise DivergedError(f"fold {self.fold}, epoch {epoch}: the loss term {name!r} is {sums[name]}.")
-            if self.config.clip:
-                torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
-            self.optimizer.step()
-        return sums
+            for i in order[start : start + self.config.batch]:
+                sizes.setdefault(images[i].mask.shape, []).append(images[i])
+            yield list(sizes.values()), flips, look
 
     def _watch(self, images):
         """Terms of images that are not trained on, each over its weight, both looks averaged."""
         self.model.eval()
         names = [name for name in ("mse", HELD_OUT) if name in self.config.weights]
-        with torch.no_grad():
-            found = [image_losses(self.model, [im], self.config, look=k) for im in images for k in range(len(im.x))]
+        calls = (partial(gathered, [image], look=look) for image in images for look in image.looks)
+        with torch.no_grad(), closing(prefetched(calls)) as batches:
+            found = [image_losses(self.model, batch, self.config) for batch in batches]
         means = {name: float(np.mean([losses[name].item() for losses in found])) for name in names}
         return {f"validation_{name}": mean / (self.config.weights[name] or 1) for name, mean in means.items()}
 
@@ -266,17 +237,20 @@ class FoldRun:
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))  # else its steps would change `state`
 
 
-def train_fold(images, folds, fold: int, config: TrainConfig, folder, on_epoch=None) -> ChemicalUNet | PixelNetwork:
+def train_fold(
+    images, folds, fold: int, config: TrainConfig, folder, on_epoch=None, on_network=None
+) -> ChemicalUNet | PixelNetwork:
     """Train on every image outside `fold`, watch the MSE on those inside, return the best network in eval mode.
 
-    images: a sequence of TrainingImage; folds: the fold of each. folder: gets fold<k>.csv (the terms by epoch, in the
-    loss's units) and fold<k>.safetensors; while training, fold<k>.checkpoint.pt, from which a killed run goes on to
-    the same weights. A finished fold is read back. on_epoch(history) is called with the rows so far.
+    images: TrainingImages, whose pixels are read one step ahead; folds: the fold of each. folder: gets fold<k>.csv
+    (the terms by epoch, in the loss's units) and fold<k>.safetensors; while training, fold<k>.checkpoint.pt, from
+    which a killed run goes on to the same weights. A finished fold is read back. on_epoch(history) is called with the
+    rows so far, on_network(fold, network) with a copy of the network after each epoch; neither for one read back.
     The network of a number that is no image's fold is trained on all of them, in "one-cycle" alone: nothing is watched.
     Raises DivergedError when a term is NaN or infinite, InputError for a file there that cannot be read back.
     """
     finished, checkpoint = (Path(folder) / f"fold{fold}.{ending}" for ending in ("safetensors", "checkpoint.pt"))
-    model = build_network(config, images[0].x.shape[1], fold)
+    model = build_network(config, images[0].cube.values.shape[2], fold)
     if finished.exists():
         return load_state(model, read_weights(finished), finished)
     training = [image for image, k in zip(images, folds, strict=True) if k != fold]
@@ -296,6 +270,8 @@ def train_fold(images, folds, fold: int, config: TrainConfig, folder, on_epoch=N
             bar.update()
             if on_epoch:
                 on_epoch(run.history)
+            if on_network:  # a copy: a prediction lays out the weights in a way that slows training down
+                on_network(fold, copy.deepcopy(model).to("cpu").eval())
     if run.best:  # "one-cycle" ends with the weights that count
         model.load_state_dict(run.best["model"])
     model.to("cpu").eval()
@@ -309,12 +285,30 @@ def train_fold(images, folds, fold: int, config: TrainConfig, folder, on_epoch=N
     return model
 
 
-def train_folds(cubes, references, folds, config: TrainConfig, folder, on_epoch=None, only=None, readings=None):
+def one_after_another(function, arguments: dict) -> dict:
+    """name -> function(argument), with a progress bar; the simplest `each` of `train_folds`."""
+    return {name: function(argument) for name, argument in tqdm(arguments.items(), desc="networks", unit="network")}
+
+
+def train_folds(
+    cubes,
+    references,
+    folds,
+    config: TrainConfig,
+    folder,
+    on_epoch=None,
+    only=None,
+    readings=None,
+    on_network=None,
+    each=one_after_another,
+):
     """One network per fold, or for those in `only`: (Ensemble, {fold: its history}); see train_fold.
 
     cubes: the images to train on; references: their mean values, % w/w; folds: the fold of each.
     folder: gets a subfolder for these settings and data, so that runs with others never mix.
     readings: for the held-out term, {fold: a map (rows, cols) of each image by a linear model fitted without the fold}.
+    each: how folds are gone through, as `hsichem.lab.each_on` returns it for other processes. They give the same
+    networks to the bit, if all compute on as many threads. They call on_network, and not on_epoch.
     """
     data = [
         f"{cube.name} {cube.values.shape} {value} {fold}"
@@ -323,23 +317,25 @@ def train_folds(cubes, references, folds, config: TrainConfig, folder, on_epoch=
     if (HELD_OUT in config.weights) != bool(readings):
         raise InputError(f"weights for {', '.join(config.weights)}; {HELD_OUT} needs readings, and only it.")
     chosen = sorted(set(folds)) if only is None else list(only)
-    readings = readings or {fold: [None] * len(cubes) for fold in chosen}
-    data += [
-        hashlib.sha256(np.nan_to_num(m).tobytes()).hexdigest() for f in chosen for m in readings[f] if m is not None
-    ]
+    data += [hashlib.sha256(np.nan_to_num(m).tobytes()).hexdigest() for f in chosen for m in (readings or {f: ()})[f]]
     model, own = build_network(config, cubes[0].values.shape[2], 1), Path(folder) / config.fingerprint(*data)
+    images = [TrainingImage.from_cube(model, *row) for row in zip(cubes, references, strict=True)]
 
-    def train(fold):
-        rows = zip(cubes, references, readings[fold], strict=True)
-        images = [TrainingImage.from_cube(model, *row) for row in rows]
-        if HELD_OUT in config.weights:  # one noise for all: a quiet image is not worth more
-            noise = torch.stack([image.noise for image in images]).square().mean(dim=0).sqrt()
-            images = [replace(image, noise=noise) for image in images]
-        return train_fold(images, folds, fold, config, own, on_epoch)
-
+    heard = on_epoch if each is one_after_another else None
     with locked(own / "folds"):  # a second process waits, then reads what the first has trained
-        members = [train(fold) for fold in tqdm(chosen, desc="networks", unit="network")]
+        arguments = {f: (images, readings and readings[f], folds, f, config, own, heard, on_network) for f in chosen}
+        members = list(each(_train, arguments).values())
     return Ensemble(members), {fold: read_history(own, fold) for fold in chosen}
+
+
+def _train(argument):
+    """train_fold on images with their readings, of which one fold's alone are on the map's grid at a time."""
+    images, readings, folds, *others = argument
+    if readings:
+        images = [image.with_reading(reading) for image, reading in zip(images, readings, strict=True)]
+        noise = torch.stack([image.noise for image in images]).square().mean(dim=0).sqrt()
+        images = [replace(image, noise=noise) for image in images]  # one for all: a quiet image is not worth more
+    return train_fold(images, folds, *others)
 
 
 def read_history(folder, fold: int) -> dict:

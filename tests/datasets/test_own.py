@@ -22,8 +22,8 @@ from hsichem.lab.results import Results
 from hsichem.lab.runner import find_notebooks, run_notebooks
 from hsichem.loaders import write_cube
 
-CHAIN = ("01_preprocessing", "02_pls_maps", "03_unet_training", "04_spatial_variance", "06_map_explorer")
-CHAIN += ("08_more_questions",)
+CHAIN = ("01_preprocessing", "02_pls_maps", "03_unet_training", "04_spatial_variance", "05_which_map")
+CHAIN += ("06_map_explorer", "08_more_questions")
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_no_figure_of_a_map_is_empty_without_truth(executed):
         figures = [cell for cell in cells if "report" in cell["metadata"]["tags"]]
         drawn = [any("image/png" in each.get("data", {}) for each in cell["outputs"]) for cell in figures]
         said = [any("known here" in "".join(each.get("text", "")) for each in cell["outputs"]) for cell in figures]
-        if name in ("04_spatial_variance", "08_more_questions"):  # a figure of what only a truth tells
+        if name in ("05_which_map", "08_more_questions"):  # a figure of what only a truth tells
             assert all(a != b for a, b in zip(drawn, said, strict=True)) and sum(said) == 1
         else:
             assert any(drawn) if name == "01_preprocessing" else all(drawn), name  # 01 has some of the camera's frames
@@ -154,7 +154,7 @@ def test_the_report_without_truth_says_what_is_not_known(executed):
     assert metrics["verdict"]["without_truth"] in metrics["methods"] and "with_truth" not in metrics["verdict"]
     page = write_report(folder).read_text("utf-8")
     assert "no truth maps" in page and ">pixel RMSE<" not in page
-    *_, truth = metrics["04_spatial_variance"]["claims"]
+    *_, truth = metrics["05_which_map"]["claims"]
     assert (truth["here"], truth["held"]) == ("no pixel truth", "not shown")
 
 

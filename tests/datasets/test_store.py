@@ -1,4 +1,7 @@
+import dataclasses
+import errno
 import hashlib
+import os
 import threading
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -8,6 +11,7 @@ import numpy as np
 import pytest
 
 from hsichem import InputError
+from hsichem.cubes import OnDisk, stored
 from hsichem.datasets import store as data
 from hsichem.loaders import write_cube
 
@@ -24,7 +28,7 @@ def table_file(url=None, content=TABLE):
     return {"path": "sub/table.csv", "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content), "url": url}
 
 
-def write_toy(folder, knobs, seed):
+def write_toy(folder, knobs, seed, keep=None):
     """Stands in for a maker: two cubes, their truth and the table."""
     (folder / "truth").mkdir()
     for number, name in enumerate(["s1", "s2"]):
@@ -73,6 +77,33 @@ def test_a_made_set_from_nothing_to_samples(toy, tmp_path):
     assert len(shown(tmp_path / "other")) == 1
 
 
+def test_a_belly_exposed_again_is_the_same_belly(toy, monkeypatch):
+    monkeypatch.undo()  # the phantom itself
+    sizes = data.read_manifest()["phantom-belly"]["recipe"]["sizes"]
+    knobs = {"samples": 4, "animals": 2, "rows": 48, "cols": 40, "length_mm": 120, "width_mm": 96}
+    recipe = {"maker": "phantom", "version": 1, "seed": 3, "sizes": {"small": sizes["lesson"] | knobs}}
+    monkeypatch.setattr(data, "read_manifest", lambda root=None: {"belly": entry(layout="captures", recipe=recipe)})
+    images = data.open_dataset("belly")
+    sample = images.samples[2]
+    cube, shots = images.cube(sample), data.expose_again("belly", sample.id, 20)
+    assert len(shots) == 20 and all((shot.mask == cube.mask).all() for shot in shots)
+    assert all(shot.wavelengths.tolist() == cube.wavelengths.tolist() and shot.pitch_mm == 3 for shot in shots)
+    values, inside = np.array([shot.values for shot in shots]), cube.foreground
+    noise = values.std(axis=0, ddof=1)[inside]
+    apart = (cube.values - values.mean(axis=0))[inside]
+    assert np.sqrt(np.mean(apart**2) / np.mean(noise**2)) == pytest.approx(np.sqrt(1 + 1 / 20), rel=0.02)
+    again = data.expose_again("belly", sample.id, 1)[0]
+    assert not (again.values == data.expose_again("belly", sample.id, 1, seed=1)[0].values).all()
+    assert (again.values == shots[0].values).all()
+
+
+def test_what_is_no_phantom_cannot_be_exposed_again(toy):
+    with pytest.raises(InputError, match="fetched is no phantom"):
+        data.expose_again("fetched", "s1", 2)
+    with pytest.raises(InputError, match="made has no sample 's3'; its samples are s1, s2"):
+        data.expose_again("made", "s3", 2)
+
+
 def test_a_changed_knob_makes_a_new_folder_and_the_same_recipe_none(toy):
     first = data.make("made")
     (first / "mark").touch()
@@ -84,7 +115,7 @@ def test_a_changed_knob_makes_a_new_folder_and_the_same_recipe_none(toy):
 
 
 def test_a_maker_that_fails_leaves_nothing(toy, monkeypatch, tmp_path):
-    def breaks(folder, knobs, seed):
+    def breaks(folder, knobs, seed, keep=None):
         write_toy(folder, knobs, seed)
         raise RuntimeError("disk full")
 
@@ -97,7 +128,7 @@ def test_a_maker_that_fails_leaves_nothing(toy, monkeypatch, tmp_path):
 def test_who_comes_second_waits_and_takes_what_the_first_made(toy, monkeypatch, tmp_path):
     made, second = [], threading.Thread(target=lambda: made.append(data.make("made")))
 
-    def slow(folder, knobs, seed):
+    def slow(folder, knobs, seed, keep=None):
         if second.ident is None:
             second.start()
             second.join(0.3)  # it waits for us, so this ends in vain
@@ -244,6 +275,142 @@ def test_describe_says_what_one_must_know(toy):
     for words in ["Toy meat", "split 0: 1, split 1: 1", "4 rows x 5 columns x 3 bands, 900-1000 nm", "fat (% w/w)"]:
         assert words in text
     assert "licence: unknown" in text and "Nobody 2020." in text and "doubt: Made up." in text
+
+
+# ---- images as models see them, on disk
+
+
+def test_an_image_is_read_once_and_then_from_the_store(toy, tmp_path):
+    images = data.open_dataset("made")
+    cube = images.cube(images.samples[1])
+    (path,) = (tmp_path / "cache" / "stored").rglob("*.safetensors")
+    assert path.parent.name == next(tmp_path.glob("cache/made-small-*")).name and path.name == "s2.safetensors"
+    assert isinstance(cube.values, OnDisk) and cube.name == "s2"
+    np.testing.assert_array_equal(cube.values, 4)
+    written = path.stat()
+    again = data.open_dataset("made")
+    broken = dataclasses.replace(again.samples[1], load=None)  # not read any more
+    np.testing.assert_array_equal(again.cube(broken).values, cube.values)
+    assert path.stat().st_mtime_ns == written.st_mtime_ns and path.stat().st_ino == written.st_ino
+
+
+@pytest.mark.parametrize("change", ["values", "time", "crop_nm", "bin", "mask", "version"])
+def test_what_was_made_from_something_else_is_stored_anew(toy, tmp_path, monkeypatch, change):
+    images = data.open_dataset("made")
+    sample = images.samples[0]
+    images.cube(sample)
+    (path,) = (tmp_path / "cache" / "stored").rglob("*.safetensors")
+    first, header = path.read_bytes(), sample.folder / "s1.hdr"
+    if change == "values":
+        write_cube(header, np.full((4, 5, 3), 0.5, "f4"), [900, 950, 1000])
+    elif change == "time":
+        os.utime(sample.folder / "s1.raw", (1, 1))
+    elif change == "mask":
+        (sample.folder.parent / "masks").mkdir()
+        np.save(sample.folder.parent / "masks" / "s1.npy", np.eye(4, 5, dtype=bool))
+    elif change == "version":
+        monkeypatch.setattr(stored, "VERSION", stored.VERSION + 1)
+    else:
+        images = dataclasses.replace(images, **{"crop_nm": (920, None)} if change == "crop_nm" else {"bin": 3})
+    cube = images.cube(sample)
+    assert path.read_bytes() != first
+    assert cube.values[0, 0].tolist() == {"values": [0.5] * 3, "crop_nm": [3, 3], "bin": [3]}.get(change, [3, 3, 3])
+    second = path.stat().st_ino
+    images.cube(sample)
+    assert path.stat().st_ino == second
+
+
+def test_another_samples_files_do_not_count(toy, tmp_path):
+    images = data.open_dataset("made")
+    images.cube(images.samples[0])
+    (path,) = (tmp_path / "cache" / "stored").rglob("*.safetensors")
+    before = path.stat().st_ino
+    os.utime(images.samples[1].folder / "s2.raw", (1, 1))
+    images.cube(images.samples[0])
+    assert path.stat().st_ino == before
+
+
+def test_a_stored_file_that_was_edited_is_named_and_not_used(toy, tmp_path):
+    images = data.open_dataset("made")
+    images.cube(images.samples[0])
+    (path,) = (tmp_path / "cache" / "stored").rglob("*.safetensors")
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"s1\.safetensors: not the image that was stored .*checksum.*Delete it"):
+        images.cube(images.samples[0])
+    path.unlink()
+    assert images.cube(images.samples[0]).values[0, 0, 0] == 3
+
+
+@pytest.mark.parametrize(("number", "says"), [(errno.ENOSPC, "No space left"), (errno.EIO, "error")])
+def test_a_full_disk_is_said_and_leaves_nothing(toy, tmp_path, monkeypatch, number, says):
+    images = data.open_dataset("made")
+    monkeypatch.setattr(Path, "write_bytes", partial(refuse, number))
+    with pytest.raises(InputError, match=rf"s1\.safetensors: cannot be written \(.*{says}.*free some space"):
+        images.cube(images.samples[0])
+    assert files_in(tmp_path / "cache" / "stored") == []
+
+
+def refuse(number, *_):
+    raise OSError(number, os.strerror(number))
+
+
+def test_where_the_cache_is_not_ours_to_write_the_image_is_in_memory(toy, tmp_path, monkeypatch):
+    images = data.open_dataset("made")
+    monkeypatch.setattr(Path, "write_bytes", partial(refuse, errno.EACCES))
+    cube = images.cube(images.samples[0])
+    assert type(cube.values) is np.ndarray and cube.values[0, 0, 0] == 3
+
+
+def test_of_a_large_phantom_reflectance_is_kept_and_no_frames(toy, tmp_path, monkeypatch):
+    """The same image as from its capture, to half a step of 16 bits, and so are mask, truth and references."""
+    monkeypatch.undo()
+    monkeypatch.setenv("HSICHEM_DATA", str(tmp_path))
+    known, places = data.read_manifest(), {}
+    belly = known["phantom-belly"]
+    small = {"samples": 3, "animals": 3, "rows": 48, "cols": 40, "length_mm": 120, "width_mm": 96, "binning": 1}
+    belly["recipe"]["sizes"]["paper"] |= small | {"pitch_mm": 3.0}
+    monkeypatch.setattr(data, "read_manifest", lambda root=None: known)
+    monkeypatch.setattr(stored, "SMALL", 0)
+    for name, kept in (("kept", ["paper"]), ("captures", [])):
+        belly["stored"] = kept
+        images = data.open_dataset("phantom-belly", root=tmp_path / name, size="paper")
+        assert data.verify("phantom-belly", root=tmp_path / name, size="paper") == []
+        places[name] = images, [images.cube(sample) for sample in images.samples]
+    (images, cubes), (of_captures, expected) = places["kept"], places["captures"]
+    assert files_in(tmp_path / "kept" / "stored") == [] and not [*(tmp_path / "kept").rglob("*.hdr")]
+    for cube, wanted, sample, same in zip(cubes, expected, images.samples, of_captures.samples, strict=True):
+        assert cube.values.shape == (48, 40, 62) and cube.values.stored == "<u2"
+        np.testing.assert_array_equal(cube.values, wanted.values)
+        np.testing.assert_array_equal(cube.wavelengths, wanted.wavelengths)
+        np.testing.assert_array_equal(cube.mask, wanted.mask)
+        np.testing.assert_array_equal(sample.truth(), same.truth())
+        assert (sample.references, cube.pitch_mm) == (same.references, 3.0)
+    kept = next(tmp_path.glob("kept/phantom-belly-paper-*/belly_002/*"))
+    kept.write_bytes(kept.read_bytes()[:-1])
+    belly["stored"] = ["paper"]
+    (problem,) = data.verify("phantom-belly", root=tmp_path / "kept", size="paper")
+    assert "belly_002" in problem and "of a data set that was made, delete the whole folder" in problem
+
+
+def test_what_is_stored_of_a_folder_goes_with_its_entry(tmp_path, monkeypatch):
+    monkeypatch.setenv("HSICHEM_DATA", str(tmp_path / "cache"))
+    for number in range(12):
+        path = tmp_path / "mine" / f"c{number:02d}.hdr"
+        write_cube(path, np.random.default_rng(number).random((20, 20, 9), np.float32), range(900, 909))
+    lines = [f"c{number:02d},{20 + 3 * number % 7}" for number in range(12)]
+    (tmp_path / "mine" / "references.csv").write_text("\n".join(["id,fat (% w/w)", *lines]))
+    data.add(tmp_path / "mine", "mine", mask="none")
+    images = data.open_dataset("mine")
+    first, _ = (images.cube(sample) for sample in images.samples[:2])
+    assert files_in(tmp_path / "cache" / "stored") == ["mine/c00.safetensors", "mine/c01.safetensors"]
+    inode = Path(first.values.path).stat().st_ino
+    write_cube(tmp_path / "mine" / "c01.hdr", np.full((20, 20, 9), 0.5, np.float32), range(900, 909))
+    np.testing.assert_array_equal(images.cube(images.samples[1]).values, 0.5)
+    assert Path(images.cube(images.samples[0]).values.path).stat().st_ino == inode
+    data.remove("mine")
+    assert files_in(tmp_path / "cache" / "stored") == [] and (tmp_path / "mine" / "c01.hdr").exists()
 
 
 def test_fetched_sets_verify(mirror):

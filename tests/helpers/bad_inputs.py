@@ -28,7 +28,18 @@ from hsichem._base import locked
 from hsichem.cubes import foreground_mask
 from hsichem.datasets.makers import phantom
 from hsichem.datasets.store import fetch_file
-from hsichem.lab import engine, load_model, map_captures, save_model, sweep
+from hsichem.lab import (
+    engine,
+    forge_share,
+    load_model,
+    map_captures,
+    paint_loss,
+    save_model,
+    show_exposures,
+    show_training,
+    stack_noise,
+    sweep,
+)
 from hsichem.lab import runner as rerun
 from hsichem.lab.results import Results
 from hsichem.loaders import read_any, read_capture, read_cube, read_mask
@@ -775,6 +786,19 @@ ARGUMENTS = [
     ("results in a file", "Directory 'results' is a file", results_in_a_file),
     ("parameter that is an option", "give it as --preset fast", words("run", "-p", "preset", "fast")),
     ("size unknown", "size 'huge' is not in its recipe", words("data", "make", "phantom-belly", "--size", "huge")),
+    ("expose what is no phantom again", "tecator is no phantom", lambda folder: lambda: datasets.expose_again(
+        "tecator", "1", 10)),
+    ("a picture of one exposure", "exposures of shape (4, 5); expected", lambda folder: lambda: show_exposures(
+        np.ones((4, 5)))),
+    ("a picture of nothing", "the mask is empty", lambda folder: lambda: show_exposures(np.full((2, 4, 5), np.nan))),
+    ("a film without a curve", "curves of {}; expected one to four", lambda folder: lambda: show_training(
+        np.ones((2, 4, 5)), {})),
+    ("a share of a flat truth", "standard deviation 0; expected", lambda folder: lambda: forge_share(
+        np.ones((40, 40)))),
+    ("a painting of one look", "a truth and 1 looks", lambda folder: lambda: paint_loss(
+        np.ones((9, 9)), np.ones((1, 9, 9)), {})),
+    ("bars of two band counts", "b (3,), noise", lambda folder: lambda: stack_noise(
+        np.arange(4), np.ones(3), np.ones((2, 4)), np.ones(4))),
     ("make of what is fetched", "so it has no recipe and no sizes", words("data", "make", "tecator")),
     ("run on a test set of one group", "are of one group, 's1'", run_own(0, 1, 2)),
     ("run on tiny images", "3 x 4 pixels and 3 bands; the notebooks need 16 pixels", run_own(0, 0, 1, 2)),

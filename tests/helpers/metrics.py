@@ -31,14 +31,14 @@ METRICS = {
     "conformal": {"PLS": {"promised_share": 0.9, "held_share": 0.95, "held_share_interval": [0.75, 1.0],
                           "width": 7.0, "n": 20}},
     "calibration": {"U-Net": {"ratio": 6.2, "rank_correlation": 0.25, "spread": [1.0], "error": [6.2]}},
-    "04_spatial_variance": {
+    "05_which_map": {
         "claims": [{"claim": "share & <i>sense</i>", "paper": "99.91 %", "here": "99 %", "held": "yes", "why": "it is"}]
     },
 }  # fmt: skip
 
 
 def without_truth():
-    """METRICS as notebook 04 writes them where no sample has a truth map."""
+    """METRICS as notebooks 04 and 05 write them where no sample has a truth map."""
     metrics = copy.deepcopy(METRICS) | {"unet_against": {}, "calibration": {}}
     for method in metrics["methods"].values():
         method["map"] = {key: method["map"].get(key) for key in ("outside_share", "low", "high")}

@@ -7,15 +7,19 @@ import sys
 import threading
 import time
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from unittest.mock import patch
 from urllib.request import ProxyHandler, build_opener
 
+import numpy as np
 import psutil
 import pytest
+import torch
 from distributed import LocalCluster
 
-from hsichem import InputError
+from hsichem import Cube, InputError
 from hsichem.lab import engine
+from hsichem.unet import TrainConfig, train_folds
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 
@@ -122,14 +126,15 @@ def test_two_workers_join_by_address_and_one_is_killed(tmp_path):
     with dask(tmp_path, "scheduler", "--port", "0", "--no-dashboard") as (_, text):
         (address,) = {word for word in text("tcp://").split() if word.startswith("tcp://")}
         worker = ["worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny"]
-        with dask(tmp_path, *worker) as (first, _), dask(tmp_path, *worker) as (second, _):
+        with dask(tmp_path, *worker) as (first, said), dask(tmp_path, *worker) as (second, said_too):
+            said("Registered to"), said_too("Registered to")
             ended = {}
             for name, outcome in engine.run_tasks(work, {f"t{k}": f"t{k}" for k in range(6)}, tmp_path, address):
                 ended[name] = outcome
-                if len(ended) == 2:
-                    assert set(ended.values()) == {first.pid, second.pid}
+                if set(ended.values()) == {first.pid, second.pid}:
                     first.kill()
-            assert len(ended) == 6 and list(ended.values()).count(second.pid) >= 4
+            assert len(ended) == 6 and set(ended.values()) == {first.pid, second.pid}
+            assert first.wait(30) == -signal.SIGKILL
 
 
 @pytest.mark.slow
@@ -190,3 +195,48 @@ def dask(folder, *arguments):
     finally:
         process.kill()
         process.wait()
+
+
+def test_one_after_another_is_done_here():
+    assert engine.each_on(None, "/")(lambda n: (n, os.getpid()), {2: 1, 1: 2}) == {
+        2: (1, os.getpid()), 1: (2, os.getpid())
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_folds_as_tasks_are_the_sequential_networks_to_the_bit(tmp_path):
+    rng, config = (
+        np.random.default_rng(0),
+        TrainConfig(width=4, depth=1, padding="same", epochs=3, schedule="one-cycle"),
+    )
+    cubes = [Cube(rng.random((24, 20, 9), dtype=np.float32), np.arange(9.0) + 900, name=f"s{k}") for k in range(6)]
+    config = replace(config, weights={"mse": 1.0, "held_out": 10.0, "smoothness": 0.0, "out_of_bounds": 0.0, "l2": 0.0})
+    readings = {fold: [cube.values.mean(axis=2) for cube in cubes] for fold in (1, 2, 3)}
+    inputs = cubes, rng.uniform(20, 60, 6).tolist(), [1, 1, 2, 2, 3, 3], config
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        here, of_here = train_folds(*inputs, tmp_path / "here", readings=readings)
+    finally:
+        torch.set_num_threads(threads)
+    each = engine.each_on("local", tmp_path)
+    apart, of_apart = train_folds(*inputs, tmp_path / "apart", readings=readings, each=each)
+    assert [path.name for path in sorted((tmp_path / "apart").glob("*/fold*"))] == [
+        f"fold{k}.{ending}" for k in (1, 2, 3) for ending in ("csv", "safetensors")
+    ]
+    for one, other in zip(here.members, apart.members, strict=True):
+        assert all(torch.equal(one.state_dict()[name], value) for name, value in other.state_dict().items())
+    for fold, history in of_here.items():
+        assert {name: list(v) for name, v in history.items()} == {n: list(v) for n, v in of_apart[fold].items()}
+
+
+@pytest.mark.slow
+def test_a_task_that_fails_is_raised_where_it_was_asked_for(tmp_path):
+    def half(number):
+        if number % 2:
+            raise InputError(f"{number} is odd")
+        return number // 2
+
+    assert engine.each_on("local", tmp_path)(half, {"a": 4, "b": 0}) == {"a": 2, "b": 0}
+    with pytest.raises(InputError, match="3 is odd"):
+        engine.each_on("local", tmp_path)(half, {"a": 3})

@@ -14,13 +14,13 @@ import torch
 from safetensors.torch import load_file
 
 from hsichem import Cube, InputError
+from hsichem.unet.images import TrainingImage, gathered
 from hsichem.unet.predict import predict_map
 from hsichem.unet.train import (
     DivergedError,
     FoldRun,
     Schedule,
     TrainConfig,
-    TrainingImage,
     build_network,
     config_from,
     image_losses,
@@ -132,6 +132,22 @@ def test_a_finished_fold_is_read_back(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["fold1.csv", "fold1.safetensors"]
 
 
+def test_whoever_looks_at_the_network_after_each_epoch_gets_a_copy(tmp_path):
+    config, film = TrainConfig(**(TINY.__dict__ | {"epochs": 3})), []
+    alone = train_fold(tiny_images(), FOLDS, 1, config, tmp_path / "alone")
+
+    def look(fold, network):
+        assert fold == 1 and not network.training
+        film.append([p.detach().clone() for p in network.parameters()])
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.zero_()
+
+    watched = train_fold(tiny_images(), FOLDS, 1, config, tmp_path / "watched", on_network=look)
+    assert len(film) == 3 and not torch.equal(film[0][0], film[1][0])
+    assert all(torch.equal(a, b) for a, b in zip(alone.parameters(), watched.parameters(), strict=True))
+
+
 def test_a_run_killed_in_mid_epoch_ends_with_the_same_weights(tmp_path):
     """kill -9 between two steps of epoch 4, then the same command again."""
     code = (
@@ -225,10 +241,10 @@ def test_corrected_smoothness_costs_the_same_at_half_the_pitch():
         side = int(32 / (2 * pitch))
         plane = torch.arange(side) * 5.0 * (2 * pitch)  # 5 % w/w a mm
         prediction = plane.repeat(1, 1, side, 1)
-        image = TrainingImage(prediction, torch.ones_like(prediction, dtype=torch.bool), torch.tensor([1.0]))
+        batch = {"x": prediction, "mask": torch.ones_like(prediction, dtype=torch.bool), "reference": torch.ones(1)}
         model = torch.nn.Conv2d(1, 1, 1, bias=False)
         torch.nn.init.ones_(model.weight)
-        costs[pitch] = float(image_losses(model, [image], config)["smoothness"].detach())
+        costs[pitch] = float(image_losses(model, batch, config)["smoothness"].detach())
     assert costs[2.0] == pytest.approx(costs[1.0])
     assert costs[1.0] == pytest.approx(3.2 * 5.0**2)
     assert config_from(SimpleNamespace(**vars(run), smoothness=0.2)).pitch_mm == 1.0  # no pitch: per pixel
@@ -288,9 +304,10 @@ def test_the_rate_of_one_cycle_rises_and_falls():
 
 def test_images_with_readings_hide_one_diagonal_each_and_show_what_is_read_there():
     cubes, means, readings = noisy_scene(1)
-    image = TrainingImage.from_cube(build_network(LOOKS, 8, 1), cubes[0], means[0], readings[1][0])
-    assert image.x.shape == (2, 8, 24, 24) and image.readings.shape == (2, 1, 12, 12)
-    assert (image.x[0, :, 0, 0] == image.x[0, :, 0, 1]).all() and (image.x[1, :, 0, 1] == image.x[1, :, 0, 0]).all()
+    image = TrainingImage.from_cube(build_network(LOOKS, 8, 1), cubes[0], means[0]).with_reading(readings[1][0])
+    first, other = (gathered([image], look=look)["x"][0] for look in image.looks)
+    assert first.shape == (8, 24, 24) and image.readings.shape == (2, 1, 12, 12)
+    assert (first[:, 0, 0] == first[:, 0, 1]).all() and (other[:, 0, 1] == other[:, 0, 0]).all()
     blocks = readings[1][0].reshape(12, 2, 12, 2)
     assert image.readings[0, 0].numpy() == pytest.approx((blocks[:, 0, :, 0] + blocks[:, 1, :, 1]) / 2, rel=1e-5)
     assert image.noise.item() == pytest.approx(6 / 2**0.5, rel=0.1)
@@ -317,7 +334,7 @@ def test_a_step_of_two_images_has_the_mean_of_their_gradients_whatever_their_siz
     large, small = (noisy_scene(1, side)[:2] for side in (24, 12))
     readings = [noisy_scene(1, side)[2][1][0] for side in (24, 12)]
     images = [
-        TrainingImage.from_cube(model, cubes[0], means[0], reading)
+        TrainingImage.from_cube(model, cubes[0], means[0]).with_reading(reading)
         for (cubes, means), reading in zip((large, small), readings, strict=True)
     ]
     whole = FoldRun(model, dataclasses.replace(LOOKS, clip=None, schedule="plateau", learning_rate=0.0), 1)
@@ -328,15 +345,17 @@ def test_a_step_of_two_images_has_the_mean_of_their_gradients_whatever_their_siz
     flips, look = [axis for axis in (2, 3) if rng.random() < 0.5], int(rng.integers(2))
     model.zero_grad()
     for image in images:
-        (image_losses(model, [image], LOOKS, flips, look)["total"] / 2).backward()
+        (image_losses(model, gathered([image], flips, look), LOOKS)["total"] / 2).backward()
     for one, parameter in zip(together, model.parameters(), strict=True):
         torch.testing.assert_close(one, parameter.grad, rtol=1e-4, atol=1e-6)
 
 
 def test_a_one_cycle_training_resumes_to_the_same_weights(tmp_path):
     cubes, means, readings = noisy_scene(4)
+    model = build_network(LOOKS, 8, 1)
     images = [
-        TrainingImage.from_cube(build_network(LOOKS, 8, 1), *row) for row in zip(cubes, means, readings[1], strict=True)
+        TrainingImage.from_cube(model, *row).with_reading(reading)
+        for *row, reading in zip(cubes, means, readings[1], strict=True)
     ]
 
     def stop(history):

@@ -99,6 +99,8 @@ def test_the_wheel_holds_what_the_commands_read(tmp_path):
         "lab/explorer/explorer.js",
         "lab/explorer/saved.html.j2",
         "lab/hsichem.mplstyle",
+        *(f"lab/moving/{name}.js" for name in ("bars", "exposures", "forge", "painter", "shared", "training")),
+        "lab/moving/moving.css",
         "lab/report.css",
         "lab/report.html.j2",
         "lab/sweep.html.j2",

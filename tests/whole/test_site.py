@@ -54,8 +54,10 @@ def test_every_picture_of_a_lesson_gets_a_text(tmp_path):
     made = [{"cell_type": kind, "source": [text], "metadata": {}} for kind, text in cells]
     (tmp_path / "01_one.ipynb").write_text(json.dumps({"cells": [*made, told]}))
     (tmp_path / "other.ipynb").write_text("{}")
+    (tmp_path / "shown.png").touch()
     write_lessons(tmp_path, tmp_path / "lessons")
-    (copy,) = (tmp_path / "lessons").iterdir()
+    copy, picture = sorted((tmp_path / "lessons").iterdir())
+    assert picture.name == "shown.png"
     _, *code = json.loads(copy.read_text("utf-8"))["cells"]
     alts = [cell["metadata"]["mystnb"]["image"]["alt"] for cell in code]
     assert alts == ["Figure of the section: Why so", "Fat, 'raw'", "Mine"]

@@ -3,6 +3,7 @@
 The spectra rest on measurements (see meat); the scene and the camera are assumed, each effect with a knob.
 """
 
+import copy
 import csv
 import tempfile
 from pathlib import Path
@@ -34,28 +35,24 @@ KNOBS = (COUNTED | DIVISORS).union(
 LINES = 16  # scan lines computed at once: 50 MB an array at full size
 
 
-def make(folder, knobs: dict, seed: int) -> None:
+def make(folder, knobs: dict, seed: int, keep=None) -> None:
     """Write captures, references.csv and truth/ into `folder`; the same knobs and seed give the same bytes.
 
     knobs: a number for exactly the names in KNOBS; values and meanings stand in data_manifest.yaml.
     `<id>/capture/` holds `<id>`, `WHITEREF_<id>` and `DARKREF_<id>`, each .raw and .hdr: uint16 counts of 12 bits.
     references.csv: id, split (0 test, 1-5 folds), animal; fat, water, protein of the whole belly in % w/w, with
     laboratory error. truth/<id>.npy: (rows, cols) float32 % fat, 0 beside the belly; truth/<id>_mask.npy: bool.
+    keep(name): called when the capture of a belly is complete, to keep something else of it.
     A third of the animals is the test set; an animal's bellies share a split. Raises InputError on unusable knobs.
     """
     _check(knobs)
     folder, table, statistics = Path(folder), [], distributions()
-    wavelengths = band_centres(knobs)
-    spectra = constituent_spectra(wavelengths, statistics)
-    first, *seeds = np.random.SeedSequence(seed).spawn(1 + knobs["samples"])  # no belly depends on the others
-    animals = _animals(knobs, np.random.Generator(np.random.PCG64(first)))
-    for index, belly_seed in enumerate(tqdm(seeds, desc="phantom bellies", unit="belly")):
-        name, rng = f"belly_{index + 1:03d}", np.random.Generator(np.random.PCG64(belly_seed))
-        animal, split, fat = animals[index * knobs["animals"] // knobs["samples"]]
-        fat = np.clip(fat + knobs["side_sd"] * rng.standard_normal(), knobs["fat_low"], knobs["fat_high"])
-        tissue = draw_tissue(knobs, fat, rng)
-        optics = draw_optics(knobs, statistics, tissue, rng)
-        _record(folder / name / "capture", name, knobs, optics, spectra, wavelengths, rng)
+    for index in tqdm(range(knobs["samples"]), desc="phantom bellies", unit="belly"):
+        name = f"belly_{index + 1:03d}"
+        (animal, split, _), tissue, optics, rng = _belly(knobs, statistics, seed, index)
+        _record(folder / name / "capture", name, knobs, optics, statistics, rng, rng)
+        if keep:
+            keep(name)
         for suffix, values in (("", tissue["fat"].astype(np.float32)), ("_mask", tissue["mask"])):
             with replacing(folder / "truth" / f"{name}{suffix}.npy") as path, open(path, "wb") as file:
                 np.save(file, values)
@@ -65,6 +62,28 @@ def make(folder, knobs: dict, seed: int) -> None:
         table.append([name, split, animal, *(f"{value:.2f}" for value in values)])
     with replacing(folder / "references.csv") as path, open(path, "w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([("id", "split", "animal", *CONTENTS), *table])
+
+
+def expose_again(folder, knobs: dict, seed: int, index: int, times: int, camera_seed) -> None:
+    """Write `times` more captures of the belly of that index, `<number>/capture/`: only the camera's noise is new."""
+    statistics, cameras = distributions(), np.random.default_rng(camera_seed).spawn(times)
+    _, _, optics, rng = _belly(knobs, statistics, seed, index)
+    for number, camera in enumerate(cameras):
+        name, sensor = f"{number:03d}", copy.deepcopy(rng)  # the same sensor each time
+        _record(Path(folder) / name / "capture", name, knobs, optics, statistics, sensor, camera)
+
+
+def _belly(knobs, statistics, seed, index) -> tuple:
+    """The animal, tissue and optics of a belly, and the Generator that drew them; no belly depends on the others."""
+    first, *seeds = np.random.SeedSequence(seed).spawn(1 + knobs["samples"])
+    animals = _animals(knobs, np.random.Generator(np.random.PCG64(first)))
+    animal, rng = (
+        animals[index * knobs["animals"] // knobs["samples"]],
+        np.random.Generator(np.random.PCG64(seeds[index])),
+    )
+    fat = np.clip(animal[2] + knobs["side_sd"] * rng.standard_normal(), knobs["fat_low"], knobs["fat_high"])
+    tissue = draw_tissue(knobs, fat, rng)
+    return animal, tissue, draw_optics(knobs, statistics, tissue, rng), rng
 
 
 def band_centres(knobs: dict) -> np.ndarray:
@@ -177,9 +196,11 @@ def _blood(knobs, mask, rng) -> np.ndarray:
     return blood
 
 
-def _record(folder, name, knobs, optics, spectra, wavelengths, rng) -> None:
+def _record(folder, name, knobs, optics, statistics, rng, camera) -> None:
     """Expose white, dark and scene, line by line. float64 throughout: rounding to counts then hides the last bits,
-    in which processors and thread counts differ."""
+    in which processors and thread counts differ. rng draws the sensor, camera the noise."""
+    wavelengths = band_centres(knobs)
+    spectra = constituent_spectra(wavelengths, statistics)
     rows, cols = optics["gain"].shape
     light = np.exp(-0.5 * ((wavelengths - knobs["peak_nm"]) / knobs["peak_width_nm"]) ** 2)  # lamp times sensor
     per_unit = knobs["white_level"] * np.outer(light, 1 + knobs["column_gain"] * rng.standard_normal(cols))
@@ -189,7 +210,7 @@ def _record(folder, name, knobs, optics, spectra, wavelengths, rng) -> None:
 
     def expose(reflectance):  # (lines, bands, cols) -> counts
         signal = per_unit * reflectance
-        noise = np.sqrt(signal / electrons + read**2) * rng.standard_normal(signal.shape)
+        noise = np.sqrt(signal / electrons + read**2) * camera.standard_normal(signal.shape)
         return np.clip(np.rint(dark + signal + noise), 0, 4095).astype(np.uint16)
 
     def write(prefix, counts):

@@ -91,6 +91,19 @@ def test_bellies_do_not_depend_on_later_ones(tiny, tmp_path):
     assert (tmp_path / raw).read_bytes() == (tmp_path / "b" / raw).read_bytes()
 
 
+def test_a_belly_exposed_again_differs_by_noise_alone(tiny, tmp_path):
+    phantom.expose_again(tmp_path, TINY, 3, 1, 40, camera_seed=0)
+    read = [read_counts(path / "capture" / f"{path.name}.hdr")[0] for path in sorted(tmp_path.iterdir())]
+    shots = np.array([np.asarray(counts, float) for counts in read])
+    first, signal = np.asarray(read_counts(tiny / "belly_002/capture/belly_002.hdr")[0], float), shots.mean(axis=0)
+    # shot and read noise of two binned bands, and rounding to counts (1/12)
+    expected = ((signal - 100) / TINY["electrons_per_count"] + TINY["read_noise"] ** 2) / TINY["binning"] + 1 / 12
+    far = signal > 300  # where the dark's own columns hardly count, and nothing is clipped at 0
+    assert np.mean(shots.var(axis=0, ddof=1)[far] / expected[far]) == pytest.approx(1, abs=0.03)
+    # the data set's own capture is one more of them
+    assert np.mean((first - signal)[far] ** 2 / expected[far]) == pytest.approx(1 + 1 / 40, abs=0.05)
+
+
 def test_counts_are_12_bit_and_ordered(tiny):
     folder = tiny / "belly_001" / "capture"
     scene, white, dark = (read_counts(folder / f"{kind}belly_001.hdr")[0] for kind in ("", "WHITEREF_", "DARKREF_"))
