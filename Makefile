@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 PIP_FLAGS ?=
 
 .DEFAULT_GOAL = help
-.PHONY: help run test quick lint lab notebooks clean
+.PHONY: help run test quick lint docs lab notebooks clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
@@ -23,6 +23,11 @@ lint: $(VENV)/.installed-test ## check style and format only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+docs: $(VENV)/.installed-docs ## build the site into build/site from the notebooks as they are committed; a warning is an error
+	rm -rf build/site
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees docs build/site
+	@echo "open build/site/index.html"
+
 lab: $(VENV)/.installed ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
@@ -37,7 +42,7 @@ notebooks: $(VENV)/.installed-test ## execute the notebooks in place (preset les
 	cp notebooks/results/phantom-belly-lesson-seed0/puzzle.png notebooks/puzzle.png
 
 clean: ## remove .venv and caches; runs/ stays
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis docs/api docs/lessons
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:
@@ -52,4 +57,8 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[test]"
+	touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[docs]"
 	touch $@

@@ -1,4 +1,4 @@
-"""One HTML page from metrics.json and the executed notebooks: numbers, claims, figures, and how to repeat the run.
+"""One HTML page from metrics.json and the executed notebooks: verdict, maps, numbers, figures, how to repeat the run.
 
 What the page says in words stands in report.html.j2.
 """
@@ -11,10 +11,24 @@ from pathlib import Path
 from hsichem import datasets
 from hsichem._base import InputError
 from hsichem.lab.pages import write_page
-from hsichem.lab.results import Results
+from hsichem.lab.results import Results, folder_name
 from hsichem.lab.runner import failed_path, find_notebooks
+from hsichem.lab.settings import PRESETS
 from hsichem.lab.tables import head_to_head, table, text
+from hsichem.maps import find_verdict
 
+# Seven columns with the names: as much as an A4 page holds
+COLUMNS = ("RMSEP", "to PLS", "held-out", "pixel RMSE", "slope", "outside")
+MORE = {
+    "Pixels, and how smooth they are": ("held-out", "pixel RMSE", "correlation", "share", "SD ratio", "edge"),
+    "Means, extremes, and the best linear map": ("minus PLS", "bias", "lowest", "highest", "to opponent"),
+}
+ABOUT = {
+    "PLS": "Partial least squares on the mean spectra of whole images. It reads each pixel alone, and nothing in it "
+    "pays for the noise of pixels.",
+    "U-Net": "A network that sees the neighbours of a pixel, trained on one mean value for each image.",
+    "pixel network": "The same training, but it sees no neighbours: the gap to the U-Net is what they are worth.",
+}
 RUN_OPTIONS = ("dataset", "preset", "seed")  # of `hsichem run`; every other parameter is given with -p
 
 
@@ -36,17 +50,20 @@ def write_report(folder: Path) -> Path:
     settings = metrics.get("settings", {}) | given
     entry = datasets.read_manifest().get(settings.get("dataset"))
     methods = metrics.get("methods", {})
-    claims = metrics.get("05_which_map", {}).get("claims", [])
+    claims = next((section["claims"] for section in metrics.values() if "claims" in section), [])
     maps = folder / "maps.png"
     return write_page(
         folder / "report.html",
         "report.html.j2",
         metrics=metrics,
-        verdict=_verdict(metrics.get("verdict")),
+        verdict=_verdict(folder, metrics, settings),
         unit=entry["references"][entry["response"]] if entry else "",
         settings=_texts(settings),
         table_of=table,
-        rows=head_to_head(metrics),
+        rows=head_to_head(metrics, COLUMNS),
+        more={caption: head_to_head(metrics, columns) for caption, columns in MORE.items()},
+        about=ABOUT,
+        explorer=(folder / "explorer.html").exists(),
         truth=any("pixel_rmse" in method.get("map", {}) for method in methods.values()),
         maps=base64.b64encode(maps.read_bytes()).decode() if maps.exists() else None,
         claims={row["claim"]: row for row in claims},
@@ -58,14 +75,18 @@ def write_report(folder: Path) -> Path:
     )
 
 
-def _verdict(found: dict | None) -> dict | None:
-    """Names and errors of the section "verdict" as text, the two best of the others among them."""
-    if not found:
-        return None
-    errors = sorted(found["expected_error"].items(), key=lambda item: item[1])
-    expected = {name: text(error) for name, error in errors}
-    others = [f"{name} {error}" for name, error in expected.items() if name != found["without_truth"]]
-    return {"with_truth": None} | found | {"expected": expected, "others": ", ".join(others[:2])}
+def _verdict(folder: Path, metrics: dict, settings: dict) -> dict | None:
+    """What `find_verdict` finds, its numbers as text, and the folder of the model that made the map, where it is."""
+    preset = PRESETS.get(settings.get("preset"), PRESETS["lesson"])
+    # with fewer than half of the lesson's epochs a network has not converged, and its map is evidence of nothing
+    trained = (settings.get("epochs") or preset["epochs"]) >= PRESETS["lesson"]["epochs"] / 2
+    found = find_verdict(metrics, trained)
+    if found:
+        found["error"] = {name: text(error) for name, error in found["error"].items()}
+        found |= {key: text(found[key]) for key in ("ratio", "interval") if found[key]}
+        model = f"models/{folder_name(found['method'])}"
+        found["model"] = model if (folder / model).is_dir() else None
+    return found
 
 
 def _read_notebook(path: Path) -> dict:
@@ -83,14 +104,16 @@ def _texts(values: dict) -> dict[str, str]:
 
 
 def _figures(notebook) -> list[tuple]:
-    """(caption, what the cell printed, its PNG images in base64) of each cell that is tagged `report`."""
+    """(caption, its PNG images in base64) of each cell that is tagged `report`.
+
+    A cell that has run and drew nothing had nothing to draw for these data.
+    """
     figures = []
     for part in notebook["cells"]:
         if "report" in part["metadata"].get("tags", []):
-            said = " ".join("".join(output.get("text", "")) for output in part["outputs"]).strip()
             pictures = [output.get("data", {}).get("image/png") for output in part["outputs"]]
-            images = ["".join("".join(picture).split()) for picture in pictures if picture]
-            figures.append((figure_caption("".join(part["source"])), said, images))
+            if images := ["".join("".join(picture).split()) for picture in pictures if picture]:
+                figures.append((figure_caption("".join(part["source"])), images))
     return figures
 
 

@@ -30,5 +30,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "semivariogram",
             "variogram_interval",
         ],
+        "verdict": ["find_verdict"],
     },
 )

@@ -8,7 +8,7 @@ from hsichem.lab.tables import head_to_head, text, text_table
 def test_the_terminal_has_the_same_numbers_in_a_hundred_columns():
     header, pls, unet, ramp = text_table(METRICS).splitlines()
     assert "correlation     share" in header
-    assert pls.split()[1:] == ["1.23", "-", "140", "152", "0.31", "2.53", "%", "0.90", "43.21", "%"]
+    assert pls.split()[1:] == ["1.23", "1.00", "140", "152", "0.31", "2.53", "%", "0.90", "43.21", "%"]
     assert unet.split()[:3] == ["U-Net", "2.50", "2.03"] and ramp.split()[:2] == ["null:", "ramp"]
     assert len({len(line) for line in (header, pls, unet, ramp)}) == 1
     names = {"PLS of a longer name": METRICS["methods"]["PLS"]}
