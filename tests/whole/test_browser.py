@@ -272,7 +272,7 @@ def test_the_difference_of_two_maps_on_the_coarser_grid(page):
     page.get_by_label("Difference: this map").select_option("PLS")
     page.get_by_label("Difference: minus this map").select_option("U-Net")
     pls = made["maps"]["PLS"].reshape(16, 2, 12, 2).mean(axis=(1, 3))
-    expected, name = pls - made["maps"]["U-Net"], "PLS − U-Net"
+    expected, name = pls - made["maps"]["U-Net"], "PLS \u2212 U-Net"
     for row, col in [(20, 11), (31, 23)]:
         hover(page, name, row, col)
         page.wait_for_function(
@@ -281,7 +281,7 @@ def test_the_difference_of_two_maps_on_the_coarser_grid(page):
         assert reading(page, name).inner_text() == f"{shown(expected[row // 2, col // 2])} %"
     hover(page, name, 1, 1)  # beside the sample there is none
     page.wait_for_function("() => document.querySelector('.status').textContent === 'row 1, column 1'")
-    assert reading(page, name).inner_text() == "– %"
+    assert reading(page, name).inner_text() == "\u2013 %"
     inside = expected[np.isfinite(expected)]
     assert row_of(page, name) == numbers_of(inside)
     away(page)
@@ -361,13 +361,6 @@ def test_a_click_on_a_ring_takes_the_pin_away(page):
     assert width_of(page, "PLS") / 24 < 10
     canvas.click(position=beside)
     assert page.get_by_label("pinned pixels").input_value() == "25, 20"
-    canvas.click(position=at)
-    page.get_by_role("application").focus()
-    for key in ["+"] * 6:
-        page.keyboard.press(key)
-    canvas.click(position={"x": at["x"] + 13, "y": at["y"]})  # pixels are large now: this one is meant
-    pins = page.get_by_label("pinned pixels").input_value().split("; ")
-    assert len(pins) == 3
     page.set_viewport_size({"width": 1000, "height": 900})
 
 

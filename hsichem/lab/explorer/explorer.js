@@ -547,9 +547,10 @@ function render({ model, el, alone = false }) {
   }
 
   // From the mouse, a pin counts as met where its ring is, unless pixels are so large that each can be met.
-  function toggle(place, map) {
+  function toggle([row, col], map) {
     const pins = model.get("pins"), reach = map && size(map) < SINGLE ? NEAR / size(map) : 0;
-    const away = pins.map(([row, col]) => Math.hypot(row - place[0], col - place[1]));
+    const place = [Math.floor(row), Math.floor(col)];
+    const away = pins.map((each) => (same(each, place) ? 0 : Math.hypot(each[0] + 0.5 - row, each[1] + 0.5 - col)));
     const met = away.indexOf(Math.min(...away));
     if (met >= 0 && away[met] <= reach) pin(pins.filter((_, k) => k !== met));
     else if (within(place)) pin([...pins, place]);
@@ -599,7 +600,7 @@ function render({ model, el, alone = false }) {
   panels.addEventListener("pointerup", (event) => {
     if (press && !press.moved) {
       cursor = [Math.floor(press.row), Math.floor(press.col)]; // a finger has not hovered before
-      toggle(cursor, press.map);
+      toggle([press.row, press.col], press.map);
     } else if (trail && trail.length > 2) {
       const drawn = mode === "rectangle" ? trail.slice(0, 4) : trail, next = rows.at(-1).corners;
       const text = asText(drawn.map((corner) => corner.map((value) => Math.round(value * 10) / 10)));

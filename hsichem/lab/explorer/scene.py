@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from spectral import get_rgb
 
 from hsichem._base import InputError
 from hsichem.cubes import Cube, smooth
@@ -65,8 +64,9 @@ class Layer:
 class Scene:
     """One sample: its layers by name, and what those that follow a slider are made from.
 
-    first: names of the maps that it opens with; mask: (rows, cols) bool; cube: the image as the models see it, None where it is unknown; models: PLS of 1, 2, ...
-    components; by_weight: weight of the smoothness term -> map of the U-Net trained with it.
+    mask: (rows, cols) bool; cube: the image as the models see it, None where it is unknown; models: PLS of 1, 2, ...
+    components; by_weight: weight of the smoothness term -> map of the U-Net trained with it; first: names of the maps
+    that it opens with.
     """
 
     name: str
@@ -141,7 +141,10 @@ def false_colour(cube: Cube) -> Layer:
     visible = low <= RED_GREEN_BLUE[2] and high >= RED_GREEN_BLUE[0]
     wanted = RED_GREEN_BLUE if visible else np.linspace(high, low, 5)[1:4]
     bands = [int(np.abs(cube.wavelengths - nm).argmin()) for nm in wanted]
-    stretched = get_rgb(cube.values, bands, stretch=(0.01, 0.99), stretch_all=True)  # 0-1, each band by itself
+    seen = cube.values[:, :, bands]
+    # Light keeps its colour only when its three bands share a scale; what no eye sees is stretched band by band.
+    low, high = (0, np.percentile(seen, 99)) if visible else np.percentile(seen, (1, 99), axis=(0, 1))
+    stretched = np.clip((seen - low) / np.maximum(high - low, 1e-12), 0, 1)
     note = ", ".join(f"{cube.wavelengths[band]:.0f}" for band in bands) + " nm"
     return Layer((255 * stretched).astype(np.uint8), "", 1, None, note)
 
