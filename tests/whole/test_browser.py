@@ -81,7 +81,13 @@ def show(page, *names):
 
 def row_of(page, name):
     """The numbers of a map in the table of regions, as they are written."""
+    settled(page)
     return page.locator(".dock table").first.locator("tbody tr", has_text=name).locator("td").all_inner_texts()
+
+
+def settled(page):
+    """Tables and histogram have followed the maps."""
+    page.wait_for_selector(".hsichem-explorer:not([data-stale])")
 
 
 def region(page, number=0):
@@ -104,6 +110,7 @@ def numbers_of(values):
 
 def lines_of(page, plot):
     """What the key of a plot names."""
+    settled(page)
     return page.locator(f"figure[data-plot='{plot}'] figcaption span").all_inner_texts()
 
 

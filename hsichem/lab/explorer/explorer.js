@@ -116,7 +116,8 @@ function render({ model, el, alone = false }) {
   function arrange() {
     panels.replaceChildren(...seen().map((map) => map.figure));
     measure();
-    answer();
+    if (fresh) root.dataset.stale = true; // maps first
+    else answer();
   }
 
   // -- drawing
@@ -299,6 +300,7 @@ function render({ model, el, alone = false }) {
       ];
       scatters.push(plot({ title, xlabel: `${other} (%)`, ylabel: `${one} (%)`, series, shaded: [], summary: title }));
     }
+    delete root.dataset.stale;
     answer.plots = [lines.length ? [plot({ ...histogram(lines), key })] : [], scatters];
     showPlots();
     showPins();
@@ -350,7 +352,7 @@ function render({ model, el, alone = false }) {
   // What follows the cursor, pins and regions stands first, beside the tables; the rest fills the gaps.
   function showPlots() {
     const made = model.get("plots").map((spec) => (spec.xlabel.startsWith("wavelength") ? spectra(spec) : plot(spec)));
-    const [histograms, scatters] = answer.plots, first = made.filter((each) => each.dataset.plot === "Spectra");
+    const [histograms, scatters] = answer.plots ?? [[], []], first = made.filter((each) => each.dataset.plot === "Spectra");
     plots[0].replaceChildren(...first, ...histograms);
     plots[1].replaceChildren(...made.filter((each) => !first.includes(each)), ...scatters);
   }
@@ -667,8 +669,9 @@ function render({ model, el, alone = false }) {
     model.get("layers")[message.index] = message.layer; // a view made later shows the same
     model.get("images")[message.index] = buffers[0];
     take(maps[message.index], message.layer, buffers[0]);
-    if (maps.some((map) => map.pair) && model.get("difference").includes(message.layer.name)) subtract();
     fresh = true;
+    root.dataset.stale = true; // until `answer`
+    if (maps.some((map) => map.pair) && model.get("difference").includes(message.layer.name)) subtract();
     later();
   };
   const reshow = () => (choices(), arrange());

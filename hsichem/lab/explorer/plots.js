@@ -1,6 +1,6 @@
 // What is drawn beside the maps: line plots as SVG, and tables.
 
-const WIDTH = 300, HEIGHT = 172, LEFT = 50, BOTTOM = 36, TOP = 8, RIGHT = 15; // of a plot, in its own units
+const WIDTH = 300, HEIGHT = 172, LEFT = 56, BOTTOM = 36, TOP = 8, RIGHT = 15; // of a plot, in its own units
 
 const element = (name, attributes = {}, ...children) => {
   const made = document.createElement(name);
