@@ -84,7 +84,7 @@ class Results:
 def latest_results(run) -> Results:
     """The newest maps of these settings, of a notebook (run.results) or of `hsichem run`; prints whose they are.
 
-    run: of `read_settings`. Without a `results_dir` in the notebook, folders in runs/ here and one folder up count, too.
+    run: of `read_settings`. Without a `results_dir` in the notebook, runs/ here and one folder up count, too.
     """
     mine = {name: getattr(run, name) for name in ("dataset", "preset", "seed")}
     folders = [run.folder]

@@ -86,7 +86,8 @@ def _draw_map(ax, name, layer, corner, shape, limits, pins, regions):
     for k, (row, col) in enumerate(pins):
         at = (left + col + 0.5, top + row + 0.5)
         ax.plot(*at, "o", mfc="none", mec=COLOURS[k % len(COLOURS)], mew=2, ms=8)
-        ax.annotate(k + 1, at, (5, 4), textcoords="offset points", **OUTLINED)
+        beside = [(5, 4), (-11, -11), (5, -11), (-11, 4)][k % 4]  # neighbours' numbers do not cover each other
+        ax.annotate(k + 1, at, beside, textcoords="offset points", **OUTLINED)
     for k, (name, outline) in enumerate(regions.items()):
         corners = np.add([*outline, outline[0]], corner)
         ax.plot(corners[:, 1], corners[:, 0], color="black", lw=3)
