@@ -243,6 +243,7 @@ def test_regions_are_drawn_named_and_taken_away(page):
     assert "there is a region lean already" in page.get_by_role("alert").all_inner_texts()
     assert name.get_attribute("aria-invalid") == "true"
     page.get_by_role("button", name="Remove the region").nth(1).click()
+    assert region(page, 1)[1].evaluate("each => each === document.activeElement")  # the focus is not lost
     assert page.locator(".fields .row").count() == 2 and region(page)[0].input_value() == "lean"
     page.get_by_role("button", name="Drag: lasso").click()
     drag(page, "PLS", [(6, 2), (28, 2), (28, 20)])
@@ -314,6 +315,18 @@ def test_hiding_maps_enlarges_the_others_and_the_list_is_by_kind(page):
     legends = page.locator(".choice legend").all_text_contents()
     assert legends == ["linear models", "networks", "how sure", "camera"]
     before = width_of(page, "PLS")
+    page.locator(".choice summary").click()
+    box = page.get_by_role("checkbox", name="U-Net SD")
+    box.focus()
+    page.keyboard.press("Space")
+    assert page.locator("figure[data-map='U-Net SD']").count() == 0
+    page.keyboard.press("Space")  # the focus is still there
+    assert page.locator("figure[data-map='U-Net SD']").count() == 1
+    page.keyboard.press("Escape")
+    assert not box.is_visible() and page.locator(".choice summary").evaluate("each => each === document.activeElement")
+    page.locator(".choice summary").click()
+    page.locator("figure[data-plot='Histogram'] figcaption").click()  # beside the list
+    assert not box.is_visible()
     show(page, "PLS")
     assert page.locator("figure[data-map]").count() == 1 and width_of(page, "PLS") > 1.5 * before
     show(page, "PLS", "U-Net", "U-Net SD")

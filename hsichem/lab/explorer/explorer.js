@@ -130,6 +130,7 @@ function render({ model, el, alone = false }) {
 
   // The columns that make the maps largest in the space beside the plots and above the fold.
   function measure() {
+    if (!root.clientWidth) return; // not on the page, or in a hidden tab: the observer calls again
     const count = Math.max(1, seen().length), beside = root.clientWidth >= BESIDE;
     const pane = el.closest(".jp-WindowedPanel-outer")?.clientHeight ?? window.innerHeight;
     const top = (el.closest(".widget-vbox") ?? document.body).getBoundingClientRect().top;
@@ -224,6 +225,7 @@ function render({ model, el, alone = false }) {
 
   function draw() {
     waiting = false;
+    if (!root.clientWidth) return;
     const ratio = window.devicePixelRatio || 1;
     seen().forEach((map, i) => {
       if (!map.coloured) colour(map, lut, model.get("limits"));
@@ -361,6 +363,7 @@ function render({ model, el, alone = false }) {
   function ask() {
     const spec = model.get("plots").find((each) => each.title === "Spectra"), here = cursor && within(cursor);
     if (alone || !spec) return;
+    if (!here) asked = null; // an answer that never came holds up no other
     if (here && !asked && !same(spectrum?.place, cursor)) model.send({ kind: "at", place: (asked = cursor) });
     const wanted = here && same(spectrum?.place, cursor) ? String(cursor) : "";
     if (wanted === ask.shown) return;
@@ -420,7 +423,10 @@ function render({ model, el, alone = false }) {
     const name = field("name of the region", "name", (text) => known() && keep(k, text.trim() || known()[0], known()[1]));
     const drop = () => send("regions", Object.fromEntries(Object.entries(regions()).filter((_, i) => i !== k)));
     const remove = element("button", { type: "button", "aria-label": "Remove the region", title: "Remove the region" }, "×");
-    remove.addEventListener("click", drop);
+    remove.addEventListener("click", () => {
+      drop();
+      rows.at(-1).corners.input.focus(); // the button is gone, and a lost focus would be the notebook's
+    });
     const box = element("div", { class: "row" }, name.input, corners.input, remove);
     rows.push({ name, corners, remove, box, wrongs: [name.wrong, corners.wrong] });
   }
@@ -476,6 +482,7 @@ function render({ model, el, alone = false }) {
     choice.open = false;
     choice.firstChild.focus();
   });
+  root.addEventListener("pointerdown", (event) => choice.contains(event.target) || (choice.open = false));
   const minus = [0, 1].map((i) => {
     const made = element("select", { "aria-label": ["Difference: this map", "Difference: minus this map"][i] });
     made.addEventListener("change", () => send("difference", minus.map((each) => each.value)));
@@ -485,17 +492,13 @@ function render({ model, el, alone = false }) {
 
   function choices() {
     const layers = maps.filter((map) => !map.pair), kinds = [...new Set(layers.map((map) => map.kind))];
-    const order = ["truth", "linear models", "networks", "other maps", "how sure", "camera"];
-    kinds.sort((one, other) => order.indexOf(one) - order.indexOf(other));
-    const state = JSON.stringify([layers.map((map) => map.name), model.get("shown")]);
+    const state = JSON.stringify(layers.map((map) => map.name));
     if (state !== choices.state) list.replaceChildren(...kinds.map((kind) => {
       const group = element("fieldset", {}, element("legend", {}, kind));
       for (const map of layers.filter((each) => each.kind === kind)) {
-        const box = element("input", { type: "checkbox" });
-        box.checked = model.get("shown").includes(map.name);
+        const box = element("input", { type: "checkbox", value: map.name });
         box.addEventListener("change", () => {
           const others = model.get("shown").filter((name) => name !== map.name);
-          choices.state = null;
           send("shown", box.checked ? [...others, map.name] : others);
         });
         group.append(element("label", {}, box, map.name));
@@ -503,6 +506,7 @@ function render({ model, el, alone = false }) {
       return group;
     }));
     choices.state = state;
+    for (const box of list.querySelectorAll("input")) box.checked = model.get("shown").includes(box.value);
     const names = ["", ...layers.filter((map) => map.values && !map.scale).map((map) => map.name)];
     minus.forEach((made, i) => {
       made.replaceChildren(...names.map((name) => element("option", { value: name }, name || "none")));
