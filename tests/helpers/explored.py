@@ -6,7 +6,7 @@ from hsichem import Cube
 from hsichem.lab import explore
 from hsichem.pls import fit_pls
 
-SQUARE = [(4, 2), (14, 2), (14, 10), (4, 10)]
+SQUARE = {"square": [(4, 2), (14, 2), (14, 10), (4, 10)]}
 
 
 def small_cube(rows=20, cols=14, bands=12, seed=0, name="small"):
@@ -24,11 +24,11 @@ def small_maps(cube, seed=1):
     return {"PLS": full, "U-Net": half, "PLS Q": np.abs(full)}
 
 
-def explored(polygon=(), pins=(), **of_cube):
-    """The explorer of the small maps, with this region and these pins."""
+def explored(regions=(), pins=(), **of_cube):
+    """The explorer of the small maps, with these regions and pins."""
     cube = small_cube(**of_cube)
     explorer = explore(small_maps(cube), cube)
-    explorer.polygon, explorer.pins = list(polygon), list(pins)
+    explorer.regions, explorer.pins = dict(regions), list(pins)
     return explorer
 
 

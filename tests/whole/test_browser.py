@@ -3,6 +3,7 @@
 Debian's chromium is driven by Playwright; screenshots are kept in build/screenshots. A JavaScript error fails the test.
 """
 
+import csv
 import re
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from helpers.lab import CHROMIUM, in_kernel, open_lab, run_all, waiting, watched
 
 from hsichem.lab import explore
-from hsichem.lab.explorer.figure import coloured
+from hsichem.lab.explorer.figure import coloured, lookup_table
 from hsichem.lab.explorer.scene import map_layer
 from hsichem.lab.results import Results
 from hsichem.lab.sweep import plan_sweep, write_sweep_page
@@ -32,6 +33,8 @@ maps["U-Net SD"] = rng.uniform(0, 3, (16, 12))
 made = {}
 exec(MAKE, made)
 REGION = [[8, 4], [20, 4], [20, 16], [8, 16]]
+BAR = np.s_[26:, :14]  # where the scale bar of the first map lies: not compared
+TYPED = "8, 4; 20, 4; 20, 16; 8, 16"
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +70,57 @@ def drag(page, name, places):
     page.mouse.up()
 
 
+def show(page, *names):
+    """Tick these maps in the list, and no others."""
+    if not page.locator(".choice").evaluate("each => each.open"):
+        page.locator(".choice summary").click()
+    for box in page.locator(".choice input").all():
+        box.set_checked(box.locator("..").inner_text() in names)
+    page.locator(".choice summary").click()
+
+
+def row_of(page, name):
+    """The numbers of a map in the table of regions, as they are written."""
+    settled(page)
+    return page.locator(".dock table").first.locator("tbody tr", has_text=name).locator("td").all_inner_texts()
+
+
+def settled(page):
+    """Tables and histogram have followed the maps."""
+    page.wait_for_selector(".hsichem-explorer:not([data-stale])")
+
+
+def region(page, number=0):
+    """The fields name and corners of a region; the last one is for a new region."""
+    row = page.locator(".fields .row").nth(number)
+    return row.get_by_label("name of the region"), row.get_by_label("corners of the region")
+
+
+def type_in(field, text):
+    field.fill(text)
+    field.press("Enter")
+
+
+def numbers_of(values):
+    return [
+        str(values.size),
+        *(shown(float(each)) for each in (values.mean(), values.std(), values.min(), values.max())),
+    ]
+
+
+def lines_of(page, plot):
+    """What the key of a plot names."""
+    settled(page)
+    return page.locator(f"figure[data-plot='{plot}'] figcaption span").all_inner_texts()
+
+
 def reading(page, name):
     return page.locator(f"output[data-map='{name}']")
 
 
 def shown(value):
     """A number as the page writes it."""
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}"
 
 
 def colours(page, name):
@@ -85,12 +132,16 @@ def colours(page, name):
       return found;
     }"""
     found = page.locator(f"figure[data-map='{name}'] canvas").evaluate(script)
-    return np.array(found, np.uint8).reshape(32, 24, 4)
+    found = np.array(found, np.uint8).reshape(32, 24, 4)
+    found[BAR] = 0
+    return found
 
 
 def expected_colours(name, values, limits=(0, 100)):
     layer = map_layer(name, values, (32, 24))
-    return coloured(layer, limits).repeat(layer.step, 0).repeat(layer.step, 1)
+    found = coloured(layer, limits).repeat(layer.step, 0).repeat(layer.step, 1)
+    found[BAR] = 0
+    return found
 
 
 def away(page):
@@ -106,7 +157,7 @@ def away(page):
 def saved(browser, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "page.html"
     explorer = explore(made["maps"], made["cube"])
-    explorer.polygon = REGION
+    explorer.regions, explorer.pins = {"saved": REGION}, [(10, 5)]
     explorer.save_html(path)
     context = browser.new_context(viewport={"width": 1000, "height": 900}, offline=True)
     page, errors = watched(context)
@@ -122,13 +173,240 @@ def saved(browser, tmp_path_factory):
 def page(saved):
     opened, errors, _ = saved
     opened.get_by_role("button", name="Clear pins").click()
+    opened.get_by_role("button", name="Clear regions").click()
+    opened.get_by_role("button", name="Drag: move").click()
     opened.get_by_role("button", name="Show all").click()
     yield opened
     assert errors == []
 
 
+def test_saved_page_keeps_what_was_marked_and_drops_what_no_longer_is(browser, saved):
+    context = browser.new_context(viewport={"width": 1000, "height": 900}, offline=True)
+    page, errors = watched(context)
+    page.goto(saved[0].url)
+    page.wait_for_selector("[data-drawn]")
+    assert lines_of(page, "Spectra") == ["mean of the sample", "pin 1", "saved"]
+    assert row_of(page, "PLS (%)") == numbers_of(made["maps"]["PLS"][8:20, 4:16])
+    caption = page.locator("figure[data-plot='Spectra'] figcaption")
+    assert "need Python" not in caption.inner_text()
+    page.locator("figure[data-map='PLS'] canvas").click(position=point(page, "PLS", 25, 20))
+    assert lines_of(page, "Spectra") == ["mean of the sample", "pin 1", "saved"]  # none of the new pin
+    assert "the others need Python" in caption.inner_text()
+    page.locator("figure[data-map='PLS'] canvas").click(position=point(page, "PLS", 10, 5))
+    type_in(region(page)[1], "8, 4; 20, 4; 20, 17; 8, 17")  # by one pixel wider
+    assert lines_of(page, "Spectra") == ["mean of the sample"]
+    assert row_of(page, "PLS (%)") == numbers_of(made["maps"]["PLS"][8:20, 4:17])
+    assert page.locator("svg.choose").count() == 0  # another band is not in the page
+    context.close()
+    assert errors == []
+
+
+def test_saved_page_answers_for_new_regions_as_python_does(page, tmp_path):
+    explorer = explore(made["maps"], made["cube"])
+    explorer.regions = {"A": REGION, "over the edge": [[-3.5, 10], [9, -4], [40, 30]]}
+    type_in(region(page)[1], TYPED)
+    assert row_of(page, "PLS (%)") == numbers_of(made["maps"]["PLS"][8:20, 4:16])
+    assert row_of(page, "U-Net (%)") == numbers_of(made["maps"]["U-Net"][4:10, 2:8])
+    type_in(region(page, 1)[1], "-3.5, 10; 9, -4; 40, 30")
+    type_in(region(page, 1)[0], "over the edge")
+    assert page.locator("caption", has_text="Regions compared").count() == 1
+    assert lines_of(page, "Histogram") == ["PLS", "U-Net", "A", "over the edge"]
+    assert page.locator("figure[data-plot='Histogram'] svg[role=img] polyline").count() == 4
+    show(page, "PLS", "U-Net", "U-Net SD", "band", "image")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save the regions as CSV").click()
+    tables = [path.read_text().splitlines() for path in (
+        Path(download.value.path()), explorer.save_csv(tmp_path / "regions.csv"))]  # fmt: skip
+    found, expected = (
+        {
+            tuple(line[:4]): line[4]
+            for line in csv.reader(table)
+            if line[0] in ("pixels", "mean", "SD", "lowest", "highest")
+        }
+        for table in tables
+    )
+    assert found.keys() == expected.keys() and len(found) == 2 * 4 * 5
+    for key, value in expected.items():
+        assert float(found[key]) == pytest.approx(float(value), rel=1e-6), key
+    show(page, "PLS", "U-Net", "U-Net SD")
+
+
+def test_regions_are_drawn_named_and_taken_away(page):
+    page.get_by_role("button", name="Drag: rectangle").click()
+    drag(page, "PLS", [REGION[0], REGION[2]])
+    drag(page, "PLS", [(22, 2), (30, 20)])
+    assert row_of(page, "PLS (%)")[1:] == numbers_of(made["maps"]["PLS"][8:20, 4:16])
+    assert region(page)[0].input_value() == "A" and region(page, 1)[0].input_value() == "B"
+    type_in(region(page)[0], "lean")
+    name, _ = region(page, 1)
+    type_in(name, "lean")
+    assert "there is a region lean already" in page.get_by_role("alert").all_inner_texts()
+    assert name.get_attribute("aria-invalid") == "true"
+    page.get_by_role("button", name="Remove the region").nth(1).click()
+    assert region(page, 1)[1].evaluate("each => each === document.activeElement")  # the focus is not lost
+    assert page.locator(".fields .row").count() == 2 and region(page)[0].input_value() == "lean"
+    page.get_by_role("button", name="Drag: lasso").click()
+    drag(page, "PLS", [(6, 2), (28, 2), (28, 20)])
+    assert page.locator(".fields .row").count() == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("8, 4; fourteen", "“fourteen” is not a place"),
+        ("8, 4; 5, 5", "three corners or more"),
+        ("80, 4; 90, 4; 90, 16", "no pixel of the image lies in this region"),
+    ],
+)
+def test_what_is_wrong_stands_beside_the_field(page, text, told):
+    before = row_of(page, "PLS (%)")
+    field = region(page)[1]
+    type_in(field, text)
+    wrong = page.locator(f"#{field.get_attribute('aria-describedby')}")
+    assert told in wrong.inner_text() and field.get_attribute("aria-invalid") == "true"
+    above, below = field.bounding_box(), wrong.bounding_box()
+    assert 0 <= below["y"] - above["y"] < 40
+    assert row_of(page, "PLS (%)") == before
+    type_in(field, TYPED)
+    assert wrong.inner_text() == "" and row_of(page, "PLS (%)")[0] == "144"
+    pins = page.get_by_label("pinned pixels")
+    type_in(pins, "32, 0")
+    assert "rows go from 0 to 31" in page.get_by_role("alert").first.inner_text()
+    type_in(pins, "31, 0")
+    assert page.locator("table", has_text="Pinned pixels").locator("tbody td").first.inner_text() == "31"
+
+
+def test_the_difference_of_two_maps_on_the_coarser_grid(page):
+    page.get_by_label("Difference: this map").select_option("PLS")
+    page.get_by_label("Difference: minus this map").select_option("U-Net")
+    pls = made["maps"]["PLS"].reshape(16, 2, 12, 2).mean(axis=(1, 3))
+    expected, name = pls - made["maps"]["U-Net"], "PLS \u2212 U-Net"
+    for row, col in [(20, 11), (31, 23)]:
+        hover(page, name, row, col)
+        page.wait_for_function(
+            "place => document.querySelector('.status').textContent === place", arg=f"row {row}, column {col}"
+        )
+        assert reading(page, name).inner_text() == f"{shown(expected[row // 2, col // 2])} %"
+    hover(page, name, 1, 1)  # beside the sample there is none
+    page.wait_for_function("() => document.querySelector('.status').textContent === 'row 1, column 1'")
+    assert reading(page, name).inner_text() == "\u2013 %"
+    inside = expected[np.isfinite(expected)]
+    assert row_of(page, name) == numbers_of(inside)
+    away(page)
+    most = np.sort(np.abs(inside))[int(0.99 * (inside.size - 1))]
+    index = np.clip((expected + most) * 255 / (2 * most), 0, 255)
+    wanted = np.frombuffer(lookup_table(), np.uint8).reshape(-1, 4)[258 + np.nan_to_num(index).astype(int)]
+    wanted[np.isnan(expected)] = 0
+    wanted = wanted.repeat(2, 0).repeat(2, 1)
+    wanted[BAR] = 0
+    assert np.abs(colours(page, name).astype(int) - wanted).max() <= 5  # float32 may round
+    dots = page.locator("figure[data-plot='PLS against U-Net'] path").get_attribute("d")
+    assert dots.count("M") == inside.size
+    page.screenshot(path=SHOTS / "saved-difference.png", full_page=True)
+    page.get_by_label("Difference: this map").select_option("")
+    assert page.locator(f"figure[data-map='{name}']").count() == 0
+
+
+def width_of(page, name):
+    return page.locator(f"figure[data-map='{name}'] canvas").bounding_box()["width"]
+
+
+def test_hiding_maps_enlarges_the_others_and_the_list_is_by_kind(page):
+    legends = page.locator(".choice legend").all_text_contents()
+    assert legends == ["linear models", "networks", "how sure", "camera"]
+    before = width_of(page, "PLS")
+    page.locator(".choice summary").click()
+    box = page.get_by_role("checkbox", name="U-Net SD")
+    box.focus()
+    page.keyboard.press("Space")
+    assert page.locator("figure[data-map='U-Net SD']").count() == 0
+    page.keyboard.press("Space")  # the focus is still there
+    assert page.locator("figure[data-map='U-Net SD']").count() == 1
+    page.keyboard.press("Escape")
+    assert not box.is_visible() and page.locator(".choice summary").evaluate("each => each === document.activeElement")
+    page.locator(".choice summary").click()
+    page.locator("figure[data-plot='Histogram'] figcaption").click()  # beside the list
+    assert not box.is_visible()
+    show(page, "PLS")
+    assert page.locator("figure[data-map]").count() == 1 and width_of(page, "PLS") > 1.5 * before
+    show(page, "PLS", "U-Net", "U-Net SD")
+    assert width_of(page, "PLS") == before
+
+
+def test_cause_and_effect_are_on_one_screen(page):
+    page.set_viewport_size({"width": 1400, "height": 900})
+    type_in(region(page)[1], TYPED)
+    page.locator("figure[data-map='PLS'] canvas").click(position=point(page, "PLS", 25, 20))
+    assert page.evaluate("document.documentElement.scrollHeight") <= 900
+    for each in ["figure[data-map='U-Net SD']", "figure[data-plot='Spectra']", "figure[data-plot='Histogram']",
+                 "table:has-text('A')", "table:has-text('Pinned')"]:  # fmt: skip
+        assert page.locator(each).first.evaluate(
+            "(each) => { const box = each.getBoundingClientRect(); return box.top >= 0 && box.bottom <= 900 }"
+        ), each
+    page.screenshot(path=SHOTS / "saved-wide.png")
+    page.set_viewport_size({"width": 1000, "height": 900})
+
+
+def test_the_wheel_alone_scrolls_and_dragging_moves_nothing_out_of_view(page):
+    away(page)
+    whole = colours(page, "PLS")
+    canvas = page.locator("figure[data-map='PLS'] canvas")
+    canvas.click(position=point(page, "PLS", 25, 20))
+    for control in (False, True):
+        taken = canvas.evaluate(
+            """(canvas, ctrlKey) => !canvas.dispatchEvent(new WheelEvent('wheel', {deltaY: -100, ctrlKey, bubbles: true,
+               cancelable: true, offsetX: 30, offsetY: 30}))""",
+            control,
+        )
+        assert taken == control
+    page.get_by_role("button", name="Show all").click()
+    page.get_by_role("button", name="Clear pins").click()
+    drag(page, "PLS", [(4, 4), (28, 20)])
+    away(page)
+    assert (colours(page, "PLS") == whole).all()
+    canvas.focus() if canvas.get_attribute("tabindex") else page.get_by_role("application").focus()
+    page.keyboard.press("+")
+    for _ in range(4):
+        drag(page, "PLS", [(4, 4), (28, 20)])
+    away(page)
+    page.wait_for_timeout(50)
+    assert (colours(page, "PLS")[0, 0] == whole[0, 0]).all() and (colours(page, "U-Net")[:26, :, 3] == 255).all()
+
+
+def test_a_click_on_a_ring_takes_the_pin_away(page):
+    page.set_viewport_size({"width": 600, "height": 900})
+    type_in(page.get_by_label("pinned pixels"), "10, 5; 25, 20")
+    canvas, at = page.locator("figure[data-map='PLS'] canvas"), point(page, "PLS", 10, 5)
+    beside = {"x": at["x"] + 5, "y": at["y"] + 1}  # on the ring, in the pixel beside the pin's
+    assert width_of(page, "PLS") / 24 < 10
+    canvas.click(position=beside)
+    assert page.get_by_label("pinned pixels").input_value() == "25, 20"
+    page.set_viewport_size({"width": 1000, "height": 900})
+
+
+def test_a_finger_taps_and_scrolls(browser, saved):
+    address = saved[0].url
+    context = browser.new_context(viewport={"width": 390, "height": 700}, has_touch=True, is_mobile=True, offline=True)
+    phone, errors = watched(context)
+    phone.goto(address)
+    phone.wait_for_selector("[data-drawn]")
+    canvas = phone.locator("figure[data-map='PLS'] canvas")
+    canvas.tap(position=point(phone, "PLS", 20, 11))
+    phone.wait_for_function("() => document.querySelector('.status').textContent === 'row 20, column 11'")
+    assert reading(phone, "PLS").inner_text() == f"{shown(made['maps']['PLS'][20, 11])} %"
+    box = canvas.bounding_box()
+    x, y, finger = box["x"] + 40, box["y"] + 80, context.new_cdp_session(phone)
+    for kind, way in [("touchStart", 0), *(("touchMove", 12 * k) for k in range(1, 15)), ("touchEnd", None)]:
+        touched = [] if way is None else [{"x": x, "y": y - way}]
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touched})
+    phone.wait_for_function("() => window.scrollY > 100")
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    phone.screenshot(path=SHOTS / "saved-phone.png", full_page=True)
+    context.close()
+    assert errors == []
+
+
 def test_saved_maps_have_the_colours_of_their_values(page):
-    page.get_by_role("button", name="Clear region").click()
     away(page)
     for name in made["maps"]:
         assert np.abs(colours(page, name).astype(int) - expected_colours(name, made["maps"][name])).max() <= 1
@@ -281,9 +559,9 @@ def lab(browser, tmp_path_factory):
 @pytest.fixture
 def live(lab):
     opened, errors = lab
-    in_kernel(opened, "explorer.pins, explorer.polygon = [], []")
+    in_kernel(opened, "explorer.pins, explorer.regions = [], {}")
     opened.wait_for_function(
-        "() => ![...document.querySelectorAll('caption')].some(c => /Pinned|region/.test(c.textContent))"
+        "() => ![...document.querySelectorAll('caption')].some(c => !/whole sample/.test(c.textContent))"
     )
     yield opened
     assert errors == []
@@ -302,36 +580,43 @@ def test_lab_click_brings_the_spectrum(live):
     assert live.get_by_label("pinned pixels").input_value() == "12, 7"
 
 
-def test_lab_lasso_and_rectangle_give_the_regions_numbers(live):
+def test_lab_the_cursor_brings_its_spectrum_at_once(live):
+    for row, col in [(20, 11), (9, 4)]:
+        hover(live, "U-Net", row, col)
+        live.wait_for_function(
+            "place => document.querySelector('.status').textContent === place", arg=f"row {row}, column {col}"
+        )
+        line = live.locator("figure[data-plot='Spectra']:has(span:text-is('cursor')) polyline:not(.swatch *)").last
+        line.wait_for()
+        heights = [float(point.split(",")[1]) for point in line.get_attribute("points").split()]
+        assert np.corrcoef(heights, made["cube"].values[row, col])[0, 1] == pytest.approx(-1, abs=1e-4)
+    away(live)
+    assert lines_of(live, "Spectra") == ["mean of the sample"]
+
+
+def test_lab_a_click_on_the_spectrum_chooses_the_band(live):
+    svg = live.locator("figure[data-plot='Spectra'] svg[role=img]")
+    svg.scroll_into_view_if_needed()
+    line = svg.locator("polyline").first.get_attribute("points").split()
+    for band in (2, 5):
+        x, y = map(float, line[band].split(","))
+        box = svg.bounding_box()
+        live.mouse.click(box["x"] + x * box["width"] / 300, box["y"] + y * box["width"] / 300)
+        band_shown(live, band)
+        assert float(svg.locator(".marker").get_attribute("x1")) == pytest.approx(x, abs=0.1)
+
+
+def test_lab_regions_reach_python_and_come_from_there(live):
     live.get_by_role("button", name="Drag: rectangle").click()
     drag(live, "PLS", [REGION[0], REGION[2]])
-    row = live.locator("table", has_text="The region").locator("tr", has_text="PLS")
-    row.wait_for()
-    values = made["maps"]["PLS"][8:20, 4:16]
-    expected = [values.mean(), values.std(), values.min(), values.max()]
-    assert row.locator("td").all_inner_texts() == ["%", "144", *map(shown, expected)]
-    live.get_by_role("button", name="Drag: lasso").click()
-    drag(live, "PLS", [(6, 2), (28, 2), (28, 20)])
-    live.wait_for_function("() => !document.querySelector('.hsichem-explorer').innerText.includes('\\t144\\t')")
-    corners = live.get_by_label("region", exact=True).input_value().split(";")
-    polygon = [[float(n) for n in corner.split(",")] for corner in corners]
-    centres = [
-        (r, c) for r in range(32) for c in range(24) if 6 < r + 0.5 < 28 and 2 < c + 0.5 < 2 + (r - 5.5) * 18 / 22
-    ]
-    count = int(row.locator("td").nth(1).inner_text())
-    assert len(polygon) > 3 and abs(count - len(centres)) <= 15  # the hand is not steady
+    assert row_of(live, "PLS (%)") == numbers_of(made["maps"]["PLS"][8:20, 4:16])
+    live.wait_for_function(
+        "() => [...document.querySelectorAll('figure[data-plot=Spectra] span')].some(s => s.textContent === 'A')"
+    )
+    in_kernel(live, "explorer.regions = explorer.regions | {'low': [(20, 2), (30, 2), (30, 20)]}")
+    live.wait_for_selector("caption:has-text('Regions compared')")
+    assert region(live, 1)[1].input_value() == "20, 2; 30, 2; 30, 20"
     live.get_by_role("button", name="Drag: move").click()
-
-
-def test_lab_region_as_csv(live):
-    live.get_by_label("region", exact=True).fill("8, 4; 20, 4; 20, 16; 8, 16")
-    live.keyboard.press("Enter")
-    live.wait_for_selector("caption:has-text('The region')")
-    with live.expect_download() as download:
-        live.get_by_role("button", name="Save the region as CSV").click()
-    lines = Path(download.value.path()).read_text().splitlines()
-    mean = next(line for line in lines if line.startswith("mean,PLS,")).split(",")[3]
-    assert float(mean) == pytest.approx(made["maps"]["PLS"][8:20, 4:16].mean(), rel=1e-6)
 
 
 def step_slider(page, key):
@@ -343,7 +628,7 @@ def step_slider(page, key):
 def band_shown(page, band):
     page.wait_for_selector(f"figure[data-map='band'] .note:has-text('{made['cube'].wavelengths[band]:.0f} nm')")
     hover(page, "band", 20, 10)
-    page.wait_for_timeout(50)
+    page.wait_for_function("() => document.querySelector('.status').textContent === 'row 20, column 10'")
     assert reading(page, "band").inner_text() == f"{shown(made['cube'].values[20, 10, band])} reflectance"
 
 
@@ -367,14 +652,14 @@ def train():
         optimiser.step()
         steps.append(1)
         if len(steps) == 3:
-            explorer.canvas.status = "training"
+            explorer.pins = [(1, 1)]
 threading.Thread(target=train, daemon=True).start()
 """
 
 
 def test_lab_slider_moves_while_a_network_trains(live):
     in_kernel(live, TRAIN)
-    live.wait_for_selector(".status:has-text('training')")
+    live.wait_for_selector("caption:has-text('Pinned')")
     in_kernel(live, "before = len(steps)")
     try:
         for band, key in [(6, "ArrowRight"), (7, "ArrowRight"), (6, "ArrowLeft"), (5, "ArrowLeft")]:
@@ -382,30 +667,43 @@ def test_lab_slider_moves_while_a_network_trains(live):
             band_shown(live, band)
 
         def trained_on():
-            in_kernel(live, "explorer.canvas.status = f'{len(steps) - before} steps since'")
-            return re.search(r"[1-9]\d* steps since", live.locator(".status").inner_text())
+            in_kernel(live, "explorer.pins = [(min(31, len(steps) - before), 0)]")
+            return re.fullmatch(r"[1-9]\d*, 0", live.get_by_label("pinned pixels").input_value())
 
         waiting(trained_on, "the network does not train")
     finally:
-        in_kernel(live, "stop.set(); explorer.canvas.status = ''")
+        in_kernel(live, "stop.set()")
 
 
 def test_lab_hover_needs_no_kernel(live):
-    in_kernel(live, "import time; explorer.canvas.status = 'busy'; time.sleep(4); explorer.canvas.status = 'free'")
-    live.wait_for_selector(".status:has-text('busy')")
+    in_kernel(live, "import time; explorer.pins = [(1, 1)]; time.sleep(4); explorer.pins = [(2, 2)]")
+    pins = live.get_by_label("pinned pixels")
+    waiting(lambda: pins.input_value() == "1, 1", "the kernel does not begin")
     hover(live, "U-Net", 9, 9)
-    live.wait_for_timeout(100)
+    live.wait_for_function("() => document.querySelector('.status').textContent === 'row 9, column 9'")
     assert reading(live, "PLS").inner_text() == f"{shown(made['maps']['PLS'][9, 9])} %"
-    assert "busy" in live.locator(".status").inner_text()
-    live.wait_for_selector(".status:has-text('free')")
+    assert pins.input_value() == "1, 1" and "cursor" not in lines_of(live, "Spectra")
+    waiting(lambda: pins.input_value() == "2, 2", "the kernel does not end")
 
 
 def test_lab_keys_do_not_reach_the_notebook(live):
     live.get_by_role("application").focus()
     for key in ["ArrowDown", "Enter", "d", "d", "b", "0", "0"]:
         live.keyboard.press(key)
-    assert live.locator(".jp-Cell").count() == 3 and live.locator(".jp-mod-editMode").count() == 0
     live.wait_for_selector("caption:has-text('Pinned pixels')")
+    active = live.evaluate("jupyterapp.shell.currentWidget.content.activeCellIndex")
+    live.get_by_role("button", name="Drag: move").click()
+    for key in ["x", "a", "ArrowUp"]:
+        live.keyboard.press(key)
+    live.get_by_label("Lower limit").focus()
+    for key in ["ArrowRight", "ArrowDown", "ArrowDown", "ArrowLeft"]:
+        live.keyboard.press(key)
+    live.get_by_role("slider", name="band").focus()
+    for key in ["ArrowUp", "ArrowDown"]:
+        live.keyboard.press(key)
+    assert live.evaluate("jupyterapp.shell.currentWidget.content.activeCellIndex") == active
+    assert live.locator(".jp-Cell").count() == 3 and live.locator(".jp-mod-editMode").count() == 0
+    live.get_by_label("Lower limit").fill("0")
 
 
 def test_lab_dark_theme(live):

@@ -97,6 +97,8 @@ def test_the_wheel_holds_what_the_commands_read(tmp_path):
         "datasets/manifest_fields.yaml",
         "lab/explorer/explorer.css",
         "lab/explorer/explorer.js",
+        "lab/explorer/plots.js",
+        "lab/explorer/regions.js",
         "lab/explorer/saved.html.j2",
         "lab/hsichem.mplstyle",
         *(f"lab/moving/{name}.js" for name in ("bars", "exposures", "forge", "painter", "shared", "training")),

@@ -1,7 +1,9 @@
-"""What the explorer answers: plots and tables about pins, a region and a map, as plain lists and dictionaries.
+"""What the explorer answers: plots and tables about pins, regions and a map, as plain lists and dictionaries.
 
 A plot is {title, note, summary, xlabel, ylabel, series, shaded}: series [{name, x, y, colour, dots, dash}], shaded
-[[from, to], ...] on the x axis. The browser and the static figure draw the same ones.
+[[from, to], ...] on the x axis. The browser and the static figure draw the same ones. A line that belongs to one place
+carries it as `pin` or `corners`, and shaded bands theirs as `shaded_for`: the browser drops what belongs to no place
+that is marked any more. Tables and histogram are made here for print and for files; the browser makes its own.
 """
 
 import csv
@@ -17,6 +19,9 @@ from hsichem.lab.plotting import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
 from hsichem.maps import fit_variogram, semivariogram
 
 COLOURS = [VERMILLION, BLUE, GREEN, ORANGE, PURPLE, SKY]
+DASHES = ["none", "6 4", "2 3", "9 3 2 3"]  # of the regions, as many as can be told apart; then again from the first
+GREY = "#7f7f7f"  # of the sample's mean, on white and on black
+WHOLE, WAVELENGTH = "whole sample", "wavelength (nm)"
 DRIVING = 0.5  # the shaded bands together make this part of the prediction
 
 
@@ -34,70 +39,71 @@ def driving_bands(model, spectrum, mean) -> np.ndarray:
     return chosen
 
 
-def spectra_plots(cube: Cube | None, pins, polygon, model=None) -> list[dict]:
-    """The spectra of pins and region beside the sample's mean, and the regression vector; shaded: the driving bands.
+def spectra_plots(cube: Cube | None, pins, regions: dict, model=None) -> list[dict]:
+    """The spectra of pins and regions beside the sample's mean, and the regression vector; shaded: the driving bands.
 
     Nothing without a cube.
     """
     if cube is None:
         return []
     nm, mean = cube.wavelengths, cube.mean_spectrum()
-    series = [_line("mean of the sample", nm, mean, dash="5 3")]
-    series += [_line(f"pin {k + 1}", nm, cube.values[tuple(pin)], colour=_colour(k)) for k, pin in enumerate(pins)]
-    within = polygon_mask(polygon, cube.foreground.shape) & cube.foreground if polygon else np.zeros(0, bool)
-    if within.any():
-        series.append(_line("region", nm, cube.values[within].mean(axis=0, dtype=np.float64), dash="1 2"))
+    series = [_line("mean of the sample", nm, mean, colour=GREY)]
+    for k, pin in enumerate(pins):
+        series.append(_line(f"pin {k + 1}", nm, cube.values[tuple(pin)], colour=_colour(k), pin=list(pin)))
+    for k, (name, corners) in enumerate(regions.items()):
+        within = polygon_mask(corners, cube.foreground.shape) & cube.foreground
+        if within.any():
+            seen = cube.values[within].mean(axis=0, dtype=np.float64)
+            series.append(_line(name, nm, seen, dash=_dash(k), corners=corners))
     told = f"Spectra of {', '.join(line['name'] for line in series)}, {nm[0]:.0f} to {nm[-1]:.0f} nm."
-    plots = [_plot("Spectra", "wavelength (nm)", "reflectance", series, told)]
+    plots = [_plot("Spectra", WAVELENGTH, "reflectance", series, told)]
     if model is None:
         return plots
     title, unit = f"Regression vector, {model.n_components} components", model.preprocessing or "reflectance"
-    plots.append(_plot(title, "wavelength (nm)", f"% per {unit}", [_line("b", nm, model.coefficients)], title))
+    plots.append(_plot(title, WAVELENGTH, f"% per {unit}", [_line("b", nm, model.coefficients)], title))
     if pins:
         shaded = _intervals(nm, driving_bands(model, cube.values[tuple(pins[-1])], mean))
         where = ", ".join(f"{low:.0f} to {high:.0f}" for low, high in shaded)
         for each in plots:
-            each["shaded"] = shaded
+            each |= {"shaded": shaded, "shaded_for": list(pins[-1])}
             each["summary"] += f" Shaded: the bands that make half of the prediction of pin {len(pins)}: {where} nm."
     return plots
 
 
-def in_region(scene: Scene, polygon) -> dict[str, np.ndarray]:
-    """Layer name -> its values (n,) float64 in the polygon, or in the whole sample where there is none."""
+def in_region(scene: Scene, corners) -> dict[str, np.ndarray]:
+    """Layer name -> its values (n,) float64 in the region, or in the whole sample where there are no corners."""
     found = {}
     for name, layer in scene.layers.items():
         if not layer.photo:
             chosen = np.isfinite(layer.values)
-            if polygon:
-                chosen &= polygon_mask(polygon, chosen.shape, layer.step)
-            elif name == "band":
+            if corners:
+                chosen &= polygon_mask(corners, chosen.shape, layer.step)
+            if name == "band":
                 chosen &= scene.mask
             found[name] = layer.values[chosen].astype(np.float64)
     return found
 
 
-def region_rows(scene: Scene, values: dict) -> list[list]:
-    """One row for each map: name, unit, pixels, mean, standard deviation, lowest, highest."""
-    rows = []
-    for name, v in values.items():
-        numbers = [float(v.mean()), float(v.std()), float(v.min()), float(v.max())] if v.size else [None] * 4
-        rows.append([name, scene.layers[name].unit, v.size, *numbers])
-    return rows
+def in_regions(scene: Scene, regions: dict) -> dict[str, dict]:
+    """Region -> what `in_region` finds there; WHOLE where there is no region."""
+    return {name: in_region(scene, corners) for name, corners in (regions or {WHOLE: None}).items()}
 
 
-def histogram_plot(scene: Scene, values: dict) -> dict:
-    """The share of pixels over the value, for every map on the shared scale."""
-    shared = {name: v for name, v in values.items() if scene.layers[name].scale is None and v.size}
-    spread = [edge for v in shared.values() for edge in (v.min(), v.max())] or [0, 1]
+def histogram_plot(scene: Scene, shown, regions: dict[str, dict]) -> dict:
+    """The share of pixels over the value, for every shown map on the shared scale, in each of `in_regions`."""
+    names = [name for name, layer in scene.layers.items() if name in shown and layer.scale is None and not layer.photo]
+    lines = [(k, map_, j, region) for j, region in enumerate(regions) for k, map_ in enumerate(names)]
+    lines = [(*line, regions[line[3]][line[1]]) for line in lines if regions[line[3]][line[1]].size]
+    spread = [edge for *_, v in lines for edge in (v.min(), v.max())] or [0, 1]
     limits = min(spread), max(max(spread), min(spread) + 1e-6)
-    series = []
-    for k, (name, v) in enumerate(shared.items()):
+    series, told = [], []
+    for k, map_, j, region, v in lines:
         counts, edges = np.histogram(v, 40, limits)
-        # more maps than colours that can be told apart: the next round is dashed, then dotted
-        dash = {"dash": "5 3" if k < 2 * len(COLOURS) else "1 2"} if k >= len(COLOURS) else {}
-        series.append(_line(name, (edges[1:] + edges[:-1]) / 2, 100 * counts / v.size, colour=_colour(k), **dash))
-    told = "; ".join(f"{name}: mean {v.mean():.1f}, SD {v.std():.1f}" for name, v in shared.items())
-    return _plot("Histogram of the region", "value (%)", "pixels (%)", series, f"Histogram. {told}.")
+        title = map_ if len(regions) == 1 else f"{map_}, {region}"
+        middles = (edges[1:] + edges[:-1]) / 2
+        series.append(_line(title, middles, 100 * counts / v.size, colour=_colour(k), dash=_dash(j)))
+        told.append(f"{title}: mean {v.mean():.1f}, SD {v.std():.1f}")
+    return _plot("Histogram", "value (%)", "pixels (%)", series, f"Histogram. {'; '.join(told)}.")
 
 
 def variogram_plot(name: str, layer: Layer, pitch_mm: float | None) -> dict:
@@ -121,20 +127,21 @@ def variogram_plot(name: str, layer: Layer, pitch_mm: float | None) -> dict:
     return _plot(title, f"distance ({unit})", f"semivariance ({layer.unit})²", series, f"{title}: {note}.", note)
 
 
-def region_csv(of_maps: list[list], plots: list[dict], polygon) -> str:
-    """The region as one long table: quantity, of, at, value, unit. of_maps: the rows of `region_rows`."""
-    rows = [["corner", "row, column", "", f"{row:g}, {col:g}", "pixels"] for row, col in polygon]
-    for name, unit, *numbers in of_maps:
-        for quantity, value in zip(("pixels", "mean", "SD", "lowest", "highest"), numbers, strict=True):
-            rows.append([quantity, name, "", value, "" if quantity == "pixels" else unit])
-    quantities = {"Spectra": ("reflectance", ""), "Histogram of the region": ("pixels", "%")}
-    for plot in plots:
-        if plot["title"] in quantities:
-            quantity, unit = quantities[plot["title"]]
-            for line in plot["series"]:
-                rows += ([quantity, line["name"], *point, unit] for point in zip(line["x"], line["y"], strict=True))
+def regions_csv(scene: Scene, regions: dict, spectra: list[dict]) -> str:
+    """All that the regions hold as one long table: quantity, region, of, at, value, unit."""
+    rows, inside = [["quantity", "region", "of", "at", "value", "unit"]], in_regions(scene, regions)
+    for region, values in inside.items():
+        for row, col in regions.get(region, ()):
+            rows.append(["corner", region, "row, column", "", f"{row:g}, {col:g}", "pixels"])
+        for name, v in values.items():
+            numbers = (v.mean(), v.std(), v.min(), v.max()) if v.size else [None] * 4
+            rows.append(["pixels", region, name, "", v.size, ""])
+            for quantity, value in zip(("mean", "SD", "lowest", "highest"), numbers, strict=True):
+                rows.append([quantity, region, name, "", value, scene.layers[name].unit])
+    for line in spectra[0]["series"] if spectra else ():
+        rows += (["reflectance", "", line["name"], *point, ""] for point in zip(line["x"], line["y"], strict=True))
     file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows([["quantity", "of", "at", "value", "unit"], *rows])
+    csv.writer(file, lineterminator="\n").writerows(rows)
     return file.getvalue()
 
 
@@ -149,6 +156,10 @@ def _line(name, x, y, **look) -> dict:
 
 def _colour(number: int) -> str:
     return COLOURS[number % len(COLOURS)]
+
+
+def _dash(number: int) -> str:
+    return DASHES[number % len(DASHES)]
 
 
 def _intervals(nm, chosen) -> list[list[float]]:

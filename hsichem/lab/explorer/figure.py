@@ -1,21 +1,25 @@
 """The explorer as a figure, for print and for where no widget can run."""
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
 
-from hsichem.lab.explorer.answers import COLOURS
+from hsichem.lab.explorer.answers import COLOURS, DASHES
 from hsichem.lab.plotting import BACKGROUND, MAP_COLOURS, ORANGE, OVER, UNDER, round_length
 
-COLUMNS = 5
+COLUMNS = 4
+OUTLINED = {"color": "white", "weight": "bold", "fontsize": 9}
+OUTLINED |= {"path_effects": [Stroke(linewidth=2, foreground="black"), Normal()]}
 
 
 def lookup_table() -> bytes:
-    """258 colours of 4 bytes: the scale's 256, then below 0 and above 100 %."""
-    colours = np.vstack([MAP_COLOURS(np.arange(256)), to_rgba(UNDER), to_rgba(OVER)])
+    """514 colours of 4 bytes: the scale's 256, then below 0 and above 100 %, then 256 for differences."""
+    differences = colormaps["PuOr_r"](np.arange(256))
+    colours = np.vstack([MAP_COLOURS(np.arange(256)), to_rgba(UNDER), to_rgba(OVER), differences])
     return np.rint(255 * colours).astype(np.uint8).tobytes()
 
 
@@ -33,23 +37,23 @@ def coloured(layer, limits) -> np.ndarray:
     return picture
 
 
-def static_figure(scene, limits, pins, polygon, plots) -> Figure:
-    """The maps with pins and region, and the plots beneath.
+def static_figure(scene, layers, limits, pins, regions, plots) -> Figure:
+    """The maps of layers with pins and regions, and the plots beneath.
 
     A Figure of its own, without pyplot, so it can be drawn on any thread. All maps share one Axes: each further one
     takes a twentieth of a second, which one waits for whenever a notebook shows the explorer.
     """
     height, width = scene.mask.shape
-    map_rows, plot_rows = -(-len(scene.layers) // COLUMNS), -(-len(plots) // 2)
+    map_rows, plot_rows = -(-len(layers) // COLUMNS), -(-len(plots) // 2)
     scale = 10.6 / (1.05 * COLUMNS * width)  # inches for a pixel
     space = 0.75 / scale  # pixels for the titles above each map
     tall = [map_rows * (height + space) * scale + 0.8, 2.6 * plot_rows]
-    fig = Figure(figsize=(11, sum(tall)), dpi=66, facecolor="white")
+    fig = Figure(figsize=(11, sum(tall)), dpi=100, facecolor="white")
     upper, lower = fig.subfigures(2, 1, height_ratios=tall)
     ax = upper.add_axes((0.02, 0.8 / tall[0], 0.96, 1 - 0.8 / tall[0]))
-    for k, (name, layer) in enumerate(scene.layers.items()):
+    for k, (name, layer) in enumerate(layers.items()):
         corner = (k // COLUMNS * (height + space) + space, k % COLUMNS * 1.05 * width)
-        _draw_map(ax, name, layer, corner, scene.mask.shape, limits, pins, polygon)
+        _draw_map(ax, name, layer, corner, scene.mask.shape, limits, pins, regions)
     ax.set(xlim=(0, 1.05 * COLUMNS * width), ylim=(map_rows * (height + space), 0), aspect="equal")
     ax.set_axis_off()
     if scene.pitch_mm:
@@ -69,7 +73,7 @@ def static_figure(scene, limits, pins, polygon, plots) -> Figure:
     return fig
 
 
-def _draw_map(ax, name, layer, corner, shape, limits, pins, polygon):
+def _draw_map(ax, name, layer, corner, shape, limits, pins, regions):
     """A map with its upper left corner at (row, col) of the Axes."""
     top, left = corner
     rows, cols = (n * layer.step for n in layer.values.shape[:2])
@@ -82,19 +86,25 @@ def _draw_map(ax, name, layer, corner, shape, limits, pins, polygon):
     for k, (row, col) in enumerate(pins):
         at = (left + col + 0.5, top + row + 0.5)
         ax.plot(*at, "o", mfc="none", mec=COLOURS[k % len(COLOURS)], mew=2, ms=8)
-        outlined = [Stroke(linewidth=2, foreground="black"), Normal()]
-        look = {"color": "white", "weight": "bold", "fontsize": 9, "path_effects": outlined}
-        ax.annotate(k + 1, at, (5, 4), textcoords="offset points", **look)
-    if len(polygon):
-        corners = np.add([*polygon, polygon[0]], corner)
+        beside = [(5, 4), (-11, -11), (5, -11), (-11, 4)][k % 4]  # neighbours' numbers do not cover each other
+        ax.annotate(k + 1, at, beside, textcoords="offset points", **OUTLINED)
+    for k, (name, outline) in enumerate(regions.items()):
+        corners = np.add([*outline, outline[0]], corner)
         ax.plot(corners[:, 1], corners[:, 0], color="black", lw=3)
-        ax.plot(corners[:, 1], corners[:, 0], color="white", lw=1.2)
+        ax.plot(corners[:, 1], corners[:, 0], color="white", lw=1.2, ls=_line_style(DASHES[k % len(DASHES)]))
+        highest = corners[corners[:, 0].argmin()]
+        ax.annotate(name, highest[::-1], (0, 3), textcoords="offset points", **OUTLINED)
+
+
+def _line_style(dash: str):
+    """matplotlib's word for an SVG dash."""
+    return "-" if dash == "none" else (0, tuple(float(length) / 2 for length in dash.split()))
 
 
 def _draw_plot(ax, plot):
     for line in plot["series"]:
-        dash = {"5 3": "--", "1 2": ":"}.get(line.get("dash"), "-")
-        look = {"marker": "o", "ms": 3, "ls": ""} if line.get("dots") else {"ls": dash}
+        style = _line_style(line.get("dash", "none"))
+        look = {"marker": "o", "ms": 3, "ls": ""} if line.get("dots") else {"ls": style}
         ax.plot(line["x"], line["y"], color=line.get("colour", "black"), label=line["name"], **look)
     for low, high in plot["shaded"]:
         ax.axvspan(low, high, color=ORANGE, alpha=0.3, lw=0)

@@ -1,9 +1,8 @@
 """What the explorer shows of one sample: its image and every map of it, each with its unit and its scale."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from spectral import get_rgb
 
 from hsichem._base import InputError
 from hsichem.cubes import Cube, smooth
@@ -11,6 +10,14 @@ from hsichem.cubes import Cube, smooth
 RED_GREEN_BLUE = (640, 550, 460)  # nm
 OWN_SCALE = {"T2": "", "Q": "", "SD": "%"}  # last word of the name -> unit; the others share one scale
 BY_WEIGHT = "U-Net by weight"
+KINDS = {  # of map, in the order of the list to choose from -> how names begin
+    "truth": ("truth",),
+    "linear models": ("pls", "linear"),
+    "networks": ("u-net", "u net", "pixel network"),
+    "other maps": (),
+    "how sure": (),
+    "camera": (),
+}
 SLIDERS = {  # -> the layers that follow it
     "band": ("band",),
     "components": ("PLS", "PLS smoothed"),
@@ -43,7 +50,14 @@ class Layer:
         rows, cols = self.values.shape[:2]
         kept = {key: getattr(self, key) for key in ("unit", "step", "scale", "note", "photo")}
         values = np.dstack([self.values, np.full((rows, cols), 255, np.uint8)]) if self.photo else self.values
-        return {"name": name, "rows": rows, "cols": cols} | kept, values.tobytes()
+        return {"name": name, "kind": self.kind(name), "rows": rows, "cols": cols} | kept, values.tobytes()
+
+    def kind(self, name: str) -> str:
+        """One of KINDS, by the map's name and scale."""
+        if self.photo or self.unit == "reflectance":
+            return "camera"
+        begun = [kind for kind, starts in KINDS.items() if name.lower().startswith(starts)]
+        return "how sure" if self.scale else (*begun, "other maps")[0]
 
 
 @dataclass(frozen=True)
@@ -51,7 +65,8 @@ class Scene:
     """One sample: its layers by name, and what those that follow a slider are made from.
 
     mask: (rows, cols) bool; cube: the image as the models see it, None where it is unknown; models: PLS of 1, 2, ...
-    components; by_weight: weight of the smoothness term -> map of the U-Net trained with it.
+    components; by_weight: weight of the smoothness term -> map of the U-Net trained with it; first: names of the maps
+    that it opens with.
     """
 
     name: str
@@ -60,6 +75,18 @@ class Scene:
     models: tuple = ()
     by_weight: dict[str, Layer] = field(default_factory=dict)
     layers: dict[str, Layer] = field(default_factory=dict)
+    first: list[str] = field(default_factory=list)
+
+    def arranged(self, *first: str) -> "Scene":
+        """The same with these maps before the others, which follow by kind; it opens with those that are there."""
+        names, kinds = list(first), list(KINDS)
+
+        def rank(item):
+            name, layer = item
+            return names.index(name) if name in names else len(names) + kinds.index(layer.kind(name))
+
+        layers = dict(sorted(self.layers.items(), key=rank))
+        return replace(self, layers=layers, first=[name for name in first if name in layers])
 
     @property
     def pitch_mm(self) -> float | None:
@@ -114,7 +141,10 @@ def false_colour(cube: Cube) -> Layer:
     visible = low <= RED_GREEN_BLUE[2] and high >= RED_GREEN_BLUE[0]
     wanted = RED_GREEN_BLUE if visible else np.linspace(high, low, 5)[1:4]
     bands = [int(np.abs(cube.wavelengths - nm).argmin()) for nm in wanted]
-    stretched = get_rgb(cube.values, bands, stretch=(0.01, 0.99), stretch_all=True)  # 0-1, each band by itself
+    seen = cube.values[:, :, bands]
+    # Light keeps its colour only when its three bands share a scale; what no eye sees is stretched band by band.
+    low, high = (0, np.percentile(seen, 99)) if visible else np.percentile(seen, (1, 99), axis=(0, 1))
+    stretched = np.clip((seen - low) / np.maximum(high - low, 1e-12), 0, 1)
     note = ", ".join(f"{cube.wavelengths[band]:.0f}" for band in bands) + " nm"
     return Layer((255 * stretched).astype(np.uint8), "", 1, None, note)
 

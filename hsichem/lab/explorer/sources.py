@@ -16,6 +16,7 @@ from hsichem.lab.results import Results
 from hsichem.lab.settings import PRESETS
 from hsichem.pls import fit_pls, preprocessing_name
 
+FIRST = 4  # so many maps are large enough on one screen
 MOST_COMPONENTS = 20  # as notebook 02 tries by default
 WEIGHT = "U-Net weight "  # so begin the names of the maps by weight of the smoothness term
 
@@ -47,7 +48,7 @@ class MapSource:
             scene.layers["image"] = false_colour(cube)
             scene.make("band", at)
         scene.layers.update(layers)
-        return scene
+        return scene.arranged(*[*layers][:FIRST])
 
 
 class RunSource:
@@ -78,6 +79,8 @@ class RunSource:
         chosen = pls.get("components") or fit_pls(spectra, y, folds, seed=run["seed"], **options).n_components
         smoothing = float(pls.get("smoothing_pixels", 1.0))
         self.start = {"band": bands // 2, "components": chosen, "smoothing": smoothing}
+        # The best filter is the one that notebook 02 chose without a truth.
+        self.first = ("truth", "PLS", pls.get("opponent", "PLS smoothed"), "U-Net")
 
     def scene(self, name: str, at: dict) -> Scene:
         """The sample's image, its truth where it is known, PLS by components, and every map that was saved of it."""
@@ -103,7 +106,8 @@ class RunSource:
                 saved["PLS as saved"] = saved["PLS"]  # made with other settings than metrics.json tells
         for title, values in saved.items():
             within = whole_blocks(mask, step_of(values.shape, full))  # a network fills the background too
-            layer = map_layer(title, np.where(within, values, np.nan), full)
+            note = f"{self.start['components']} components" if title.startswith("PLS ") else ""  # no slider moves it
+            layer = map_layer(title, np.where(within, values, np.nan), full, note)
             if title.startswith(WEIGHT):
                 weight = title.removeprefix(WEIGHT)
                 by_weight[weight] = replace(layer, note=f"weight {weight}")
@@ -111,4 +115,4 @@ class RunSource:
                 layers.setdefault(title, layer)
         if by_weight:
             scene.make(BY_WEIGHT, at)
-        return scene
+        return scene.arranged(*self.first)

@@ -19,32 +19,57 @@ def settle(explorer):
 
 
 def test_a_slider_leaves_answers_for_later_and_a_pin_does_not():
-    e = explored(SQUARE)
-    plots, region = e.canvas.plots, e.canvas.region
+    e = explored()
+    plots = e.canvas.plots
+    e.controls["variogram"].value = "band"
+    assert e.canvas.plots[-1]["title"] == "Variogram of band"
+    plots = e.canvas.plots
     e.controls["band"].value = 3
-    assert e.canvas.plots is plots and e.canvas.region is region
+    assert e.canvas.plots is plots
     settle(e)
-    band = small_cube().values[4:14, 2:10, 3]
-    assert e.canvas.region["rows"][0][3] == pytest.approx(band.mean())
-    region = e.canvas.region
+    assert e.canvas.plots[-1]["series"][0]["y"] != plots[-1]["series"][0]["y"]
+    plots = e.canvas.plots
     settle(e)
-    assert e.canvas.region is region  # nothing is stale
+    assert e.canvas.plots is plots  # nothing is stale
     e.pins = [(5, 5)]
     assert e.canvas.plots[0]["series"][1]["name"] == "pin 1"
-    e.controls["variogram"].value = "U-Net"
-    assert e.canvas.plots[-1]["title"] == "Variogram of U-Net"
-    e.polygon = []
-    assert e.canvas.region["title"] == "The whole sample"
+    e.regions = SQUARE
+    assert [line["name"] for line in e.canvas.plots[0]["series"]] == ["mean of the sample", "pin 1", "square"]
+
+
+def test_the_cursor_gets_its_spectrum(monkeypatch):
+    e, sent = explored(), []
+    monkeypatch.setattr(e.canvas, "send", lambda message, buffers: sent.append((message, buffers)))
+    e.canvas._handle_custom_msg({"kind": "at", "place": [5, 7]}, [])
+    ((message, (data,)),) = sent
+    assert message == {"kind": "spectrum", "place": [5, 7]}
+    assert_array_equal(np.frombuffer(data, np.float32), small_cube().values[5, 7])
+    e.canvas._handle_custom_msg({"kind": "at", "place": [25, 7]}, [])  # of a larger sample, just left
+    assert sent[1][0]["place"] == [19, 7]
+    explore(small_maps(small_cube())).canvas._handle_custom_msg({"kind": "at", "place": [5, 7]}, [])  # has no image
+
+
+def test_who_moves_a_slider_sees_what_it_moves():
+    e = explored()
+    assert e.shown == ["PLS", "U-Net", "PLS Q"]  # as they were given; the image is on demand
+    e.canvas.band = 3  # as a click on the spectrum does
+    assert e.controls["band"].value == 3 and e.shown[-1] == "band"
+    assert_array_equal(e.maps["band"], small_cube().values[:, :, 3])
 
 
 def test_who_reads_answers_gets_them_fresh(tmp_path):
     e = explored(SQUARE)
     e.controls["band"].value = 3
-    assert_array_equal(e.region_values()["band"], small_cube().values[4:14, 2:10, 3].ravel())
+    assert_array_equal(e.region_values("square")["band"], small_cube().values[4:14, 2:10, 3].ravel())
+    with pytest.raises(InputError, match="no region 'circle'; expected one of square"):
+        e.region_values("circle")
+    assert e.region_values()["PLS"].size == small_cube().mask.sum()
     e.controls["band"].value = 5
     mean = small_cube().values[4:14, 2:10, 5].mean(dtype=np.float64)
-    lines = e.save_csv(tmp_path / "region.csv").read_text().splitlines()
-    assert float(next(line for line in lines if line.startswith("mean,band")).split(",")[3]) == pytest.approx(mean)
+    lines = e.save_csv(tmp_path / "regions.csv").read_text().splitlines()
+    assert float(next(line for line in lines if line.startswith("mean,square,band")).split(",")[4]) == pytest.approx(
+        mean
+    )
 
 
 def test_places_that_cannot_be():
@@ -52,7 +77,12 @@ def test_places_that_cannot_be():
     with pytest.raises(InputError, match=r"pixel 20, 0 is outside the image of 20 rows"):
         e.pins = [(20, 0)]
     with pytest.raises(InputError, match="three or more"):
-        e.polygon = [(1, 1), (2, 2)]
+        e.regions = {"line": [(1, 1), (2, 2)]}
+    with pytest.raises(InputError, match=r"\(row, column\) each"):
+        e.regions = {"line": [(1, 1), (2, 2), (3,)]}
+    with pytest.raises(InputError, match="'far' holds no pixel of the image of 20 rows"):
+        e.regions = {"far": [(30, 30), (30, 40), (40, 40)]}
+    assert e.pins == [] and e.regions == e.canvas.regions == {}
     with pytest.raises(InputError, match="no maps"):
         explore({})
     with pytest.raises(InputError, match="no settings"):
@@ -63,20 +93,8 @@ def test_maps_need_no_image():
     cube = small_cube()
     e = explore(small_maps(cube))
     assert [layer["name"] for layer in e.canvas.layers] == ["PLS", "U-Net", "PLS Q"] and "band" not in e.controls
-    assert [plot["title"] for plot in e.canvas.plots] == ["Histogram of the region", "Variogram of PLS"]
-    assert e.canvas.region["rows"][0][2] == cube.mask.sum()
-
-
-def test_a_typed_polygon_is_the_region_and_a_typing_mistake_is_said():
-    e = explored()
-    e.controls["polygon"].value = "4, 2; 14, 2; 14, 10; 4, 10"
-    assert e.polygon == e.canvas.polygon == [[4, 2], [14, 2], [14, 10], [4, 10]]
-    before = e.canvas.region
-    for text in ("4, 2; fourteen", "4, 2; 5, 5", "1; 2; 3"):
-        e.controls["polygon"].value = text
-        assert "region not understood" in e.canvas.status and e.canvas.region == before
-    e.canvas.polygon = []  # as the browser's button does
-    assert e.controls["polygon"].value == "" and e.polygon == []
+    assert [plot["title"] for plot in e.canvas.plots] == ["Variogram of PLS"]
+    assert e.region_values()["PLS"].size == cube.mask.sum()
 
 
 def test_a_slider_sends_one_layer_and_a_reload_gets_it(monkeypatch):
@@ -86,8 +104,8 @@ def test_a_slider_sends_one_layer_and_a_reload_gets_it(monkeypatch):
     monkeypatch.setattr(e.canvas, "send", lambda message, buffers: sent.append((message, buffers)))
     monkeypatch.setattr(e.canvas, "send_state", lambda key=None: sent.append(key))
     e.controls["band"].value = 3
-    assert len(sent) == 1
-    message, (data,) = sent[0]
+    message, (data,) = next(each for each in sent if isinstance(each, tuple))
+    assert not {"layers", "images"} & {each for each in sent if isinstance(each, str)}
     assert message["layer"]["name"] == "band" and message["layer"]["note"] == f"{cube.wavelengths[3]:.0f} nm"
     assert_array_equal(np.frombuffer(data, np.float32).reshape(20, 14), cube.values[:, :, 3])
     assert e.canvas.images[message["index"]] == data
@@ -100,8 +118,9 @@ def test_no_callback_uses_pyplot(monkeypatch):
     monkeypatch.setattr(plt, "figure", lambda *_, **__: pytest.fail("pyplot in a callback"))
     e.controls["band"].value = 2
     e.controls["variogram"].value = "U-Net"
-    e.polygon = SQUARE[:3]
+    e.regions = SQUARE
     settle(e)
+    e.canvas._handle_custom_msg({"kind": "at", "place": [5, 7]}, [])
     e._repr_mimebundle_()
     assert plt.get_fignums() == []
 
@@ -114,5 +133,5 @@ def test_the_saved_page_is_whole_and_asks_no_network(tmp_path):
     assert set(re.findall(r"https?://[^\s\"']+", text)) <= {"http://www.w3.org/2000/svg"}
     state = json.loads(text[text.index("page({") + 5 : text.rindex(", document.getElementById")])
     assert state["title"] == "Maps of </script><b>&"
-    values = np.frombuffer(base64.b64decode(state["images"][2]), np.float32)
+    values = np.frombuffer(base64.b64decode(state["images"][0]), np.float32)
     assert_array_equal(values, small_maps(small_cube())["PLS"].astype(np.float32).ravel())

@@ -18,12 +18,14 @@ def test_the_notebook_gets_a_picture_beside_the_widget():
     assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
 
 
-def test_the_figure_shows_every_map_and_plot():
-    figure = explored(pins=[(5, 5)]).figure()
+def test_the_figure_shows_the_shown_maps_and_every_plot():
+    explorer = explored({"left": [(2, 1), (2, 6), (18, 6)]}, pins=[(5, 5)])
+    explorer.shown = ["PLS", "band"]
+    figure = explorer.figure()
     texts = " ".join(text.get_text() for text in figure.findobj(match=lambda artist: hasattr(artist, "get_text")))
-    for wanted in ("image", "band", "PLS Q", "U-Net", "Spectra", "pin 1", "Histogram of the region"):
+    for wanted in ("band", "PLS", "left", "Spectra", "pin 1", "Histogram", "Variogram of PLS"):
         assert wanted in texts
-    assert "Variogram of PLS" in texts
+    assert "U-Net" not in texts and "PLS Q" not in texts
 
 
 def test_colours_are_those_of_the_style():

@@ -59,6 +59,14 @@ def test_false_colour_takes_visible_light_where_there_is_some():
     assert false_colour(small_cube()).note != layer.note
 
 
+def test_light_keeps_its_colour():
+    nm = np.arange(400, 1001, 10.0)
+    values = np.random.default_rng(0).uniform(0.2, 0.4, (6, 5, nm.size))
+    values[:, :, list(nm).index(640)] *= 2
+    red, green, blue = false_colour(Cube(values, nm)).values.reshape(-1, 3).mean(axis=0)
+    assert red > 1.7 * green and green == pytest.approx(blue, rel=0.2)
+
+
 def test_a_band_keeps_its_numbers():
     cube = small_cube()
     assert_array_equal(band_layer(cube, 4).values, cube.values[:, :, 4])

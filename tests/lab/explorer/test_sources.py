@@ -26,6 +26,7 @@ def run(tmp_path_factory):
         results.save_map(f"U-Net weight {weight}", name, np.full((rows // 2, cols // 2), 1 + float(weight)))
     results.save_map("PLS", name, np.zeros((rows, cols)))
     results.save_map("PLS T2", name, np.ones((rows, cols)))
+    results.save_map("U-Net", name, np.full((rows // 2, cols // 2), 30))
     results.save_map("reader", name, np.ones((rows, cols)))
     return results, source, name
 
@@ -34,14 +35,35 @@ def test_a_run_shows_what_is_there(run):
     results, source, name = run
     e = explore(results)
     assert e.sample == name
-    shown = [layer["name"] for layer in e.canvas.layers]
-    assert shown == ["image", "band", "truth", "PLS", "PLS smoothed", "PLS T2", "PLS as saved", "U-Net by weight"]
+    layers = {layer["name"]: layer for layer in e.canvas.layers}
+    assert list(layers) == [
+        *("truth", "PLS", "PLS smoothed", "U-Net"),  # it opens with these
+        *("PLS as saved", "U-Net by weight", "PLS T2", "image", "band"),
+    ]
+    assert e.shown == ["truth", "PLS", "PLS smoothed", "U-Net"]
+    kinds = {layer["name"]: layer["kind"] for layer in e.canvas.layers}
+    assert kinds["truth"] == "truth" and kinds["PLS as saved"] == "linear models" and kinds["PLS T2"] == "how sure"
+    assert kinds["U-Net by weight"] == "networks" and kinds["band"] == kinds["image"] == "camera"
     sample = source.samples[name]
     cube = source.images.cube(sample)
-    pls = np.frombuffer(e.canvas.images[3], np.float32).reshape(cube.mask.shape)
+    pls = np.frombuffer(e.canvas.images[1], np.float32).reshape(cube.mask.shape)
     assert_array_equal(pls, source.models[2].predict_map(cube))
-    assert e.canvas.layers[4]["note"] == "1.5 pixels" and e.canvas.layers[5]["scale"] is not None
-    assert e.canvas.layers[7]["note"] == "weight 0" and e.canvas.grid["pitch"] == cube.pitch_mm
+    assert layers["PLS smoothed"]["note"] == "1.5 pixels" and layers["PLS T2"]["scale"] is not None
+    assert layers["U-Net by weight"]["note"] == "weight 0" and e.canvas.grid["pitch"] == cube.pitch_mm
+    assert layers["PLS T2"]["note"] == "3 components"  # of the run: no slider moves it
+    e.controls["weight"].value = "20"
+    assert e.shown[-1] == "U-Net by weight"
+
+
+def test_it_opens_with_the_filter_that_the_run_chose_without_a_truth(run, tmp_path):
+    _, source, name = run
+    shape = source.scene(name, source.start).mask.shape
+    results = Results(tmp_path)
+    results.save("settings", {"dataset": "phantom-belly", "preset": "lesson", "seed": 0})
+    results.save("02_pls_maps", {"components": 3, "opponent": "linear median"})
+    for method in ("linear", "linear median", "pixel network"):
+        results.save_map(method, name, np.zeros(shape))
+    assert explore(results).shown == ["truth", "PLS", "linear median"]  # no U-Net there
 
 
 def test_a_saved_pls_map_of_either_grid_is_no_second_map(run, tmp_path):
@@ -102,7 +124,9 @@ def test_a_folder_without_names_shows_every_map_by_its_folder(run, tmp_path):
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     e = explore(tmp_path)
     shown = {layer["name"]: layer for layer in e.canvas.layers}
-    assert list(shown)[5:] == ["pls", "pls t2", "u net weight 0", "u net weight 20"]
+    assert [shown[name]["kind"] for name in ("pls", "pls t2", "u net weight 0", "u net")] == [
+        *("linear models", "how sure", "networks", "networks")
+    ]
     assert shown["pls t2"]["scale"] is not None and np.nanmax(e.maps["u net weight 20"]) == 21
     page = e.save_html(tmp_path / "page.html").read_text("utf-8")
     assert re.search(r'"name": ?"u net weight 0"', page)
