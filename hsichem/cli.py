@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from hsichem import __version__, datasets
-from hsichem._base import InputError
+from hsichem._base import InputError, gathered
 from hsichem.lab import PRESETS, parse_value
 
 FEWEST_PIXELS, FEWEST_BANDS = 16, 7  # on a side, for four distances in a map of half its size; for the network's stem
@@ -110,7 +110,8 @@ def report(folder):
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the maps; a stopped call goes on when it is repeated.",
 )
-def map_(model, captures, output):
+@click.option("--mask", help="brightness, pca, a wavelength in nm, none.  [default: as in calibration]")
+def map_(model, captures, output, mask):
     """Map CAPTURES with MODEL: a folder in models/ of a run's results, or published weights.
 
     A capture is a camera's folder with white and dark frames, or a file that holds reflectance; a folder of them is
@@ -118,9 +119,12 @@ def map_(model, captures, output):
     """
     from hsichem import lab
 
-    rows = lab.map_captures(lab.load_model(model), lab.find_captures(captures), output)
+    mask = mask and parse_value(mask)
+    rows = lab.map_captures(lab.load_model(model), lab.find_captures(captures), output, mask)
     bad = [f"{row['id']}: {row['problem']}" for row in rows if row["problem"]]
     click.echo(f"{len(rows) - len(bad)} of {len(rows)} captures mapped: {output / 'index.html'}")
+    if noted := gathered([f"{row['id']}: {row['notes']}" for row in rows if row["notes"] and not row["problem"]]):
+        click.echo("\n".join(["to look at:", *noted]))
     if bad:
         raise _stop("\n".join([f"{len(bad)} of {len(rows)} captures could not be mapped", *bad]), 1)
 
