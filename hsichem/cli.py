@@ -1,6 +1,8 @@
 """The commands: run, report, sweep, map, and data (list, make, fetch, verify, check, add, move, remove)."""
 
 import errno
+import logging
+import shlex
 import time
 from pathlib import Path
 
@@ -12,16 +14,27 @@ from hsichem.lab import PRESETS, parse_value
 
 FEWEST_PIXELS, FEWEST_BANDS = 16, 7  # on a side, for four distances in a map of half its size; for the network's stem
 OPTIONS = {"dataset": "--dataset", "preset": "--preset", "seed": "--seed", "results_dir": "--results"}
+WORDS = "hsichem.words"  # of the command line, without the program's name
 
 
 class Commands(click.Group):
-    """Shows what the user can mend as a message, without a traceback."""
+    """Shows what the user can mend as a message, without a traceback; after Ctrl-C, the command that goes on."""
+
+    def parse_args(self, ctx, args):
+        ctx.meta[WORDS] = list(args)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx):
         try:
             return super().invoke(ctx)
         except InputError as error:
             raise _stop(error, 2) from None
+        except KeyboardInterrupt:
+            logging.getLogger("asyncio").disabled = True  # a stopped notebook would tell its traceback afterwards
+            click.echo(err=True)  # below ^C, or a bar
+            raise _stop(
+                f"stopped; the same command goes on: {shlex.join(['hsichem', *ctx.meta[WORDS]])}", 130
+            ) from None
         except OSError as error:  # a file or folder that the system refuses
             if error.errno in (None, errno.EPIPE):  # of a closed pipe click takes care
                 raise
@@ -79,6 +92,8 @@ def run(dataset, preset, seed, results, more):
         parameters[name] = parse_value(value)
     folder = (results or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{dataset}").resolve()
     parameters["results_dir"] = str(folder)
+    if not results:  # the time would be another
+        click.get_current_context().meta[WORDS] += ["--results", str(folder)]
     notebooks = lab.find_notebooks()
     lab.check_parameters(notebooks, parameters)  # before the data: making it takes longer
     _check_suitable(datasets.open_dataset(dataset, size=PRESETS[preset]["size"]))
@@ -88,7 +103,10 @@ def run(dataset, preset, seed, results, more):
     except lab.NotebookError as error:
         raise _stop(error, 1) from None
     page = lab.write_report(folder)
-    click.echo(f"\n{lab.text_table(lab.Results(folder).metrics())}\n\nReport: {page}")
+    click.echo(f"\n{lab.text_table(lab.Results(folder).metrics())}\n")
+    if preset == "fast":
+        click.echo("Preset fast: its networks are hardly trained, so these numbers say nothing about networks.\n")
+    click.echo(f"Report: {page}")
 
 
 @main.command()
@@ -153,10 +171,7 @@ def sweep(notebook, grid, fixed, scheduler, results):
             _check_suitable(datasets.open_dataset(name, size=PRESETS[preset]["size"] if preset in PRESETS else None))
     done = sum(run.state == "finished" for run in plan.runs)
     click.echo(f"Results: {plan.folder}\n{len(plan.runs)} runs, of which {done} are finished already")
-    try:
-        lab.run_sweep(plan, scheduler)
-    except KeyboardInterrupt:
-        raise _stop("stopped; the same command goes on.", 130) from None
+    lab.run_sweep(plan, scheduler)
     failed = sum(run.state == "failed" for run in plan.runs)
     click.echo(f"Table: {plan.folder / 'results.csv'}\nPage: {plan.folder / 'sweep.html'}")
     if failed:

@@ -18,7 +18,7 @@ from hsichem._base import InputError, locked, replacing
 from hsichem.cubes import Cube, foreground_mask
 from hsichem.datasets import check_way, drawn_mask, find_images, mask_doubts
 from hsichem.lab import plotting
-from hsichem.lab.models import Model
+from hsichem.lab.models import UNLIKE, Model
 from hsichem.lab.pages import write_page
 from hsichem.lab.tables import table
 from hsichem.loaders import Lines, has_references, open_lines, scenes, write_cube
@@ -257,6 +257,7 @@ def _write_index(folder: Path, model: Model, rows: dict[str, dict]) -> None:
         folder / "index.html",
         "maps.html.j2",
         model=model,
+        unlike=UNLIKE,
         maps=done,
         rows=table(figures, SHOWN, "capture"),
         bad=[row for row in rows.values() if row["problem"]],
