@@ -182,6 +182,15 @@ def test_the_film_of_a_training_shows_each_epoch(show):
     page.screenshot(path=SHOTS / "moving-training.png", full_page=True)
 
 
+def test_a_film_of_one_epoch_stands_still(show, monkeypatch):
+    short = made["show_training"](film[:1], {"loss": [3.0]}, truth, mask)
+    monkeypatch.setitem(made["pictures"], "training", short)
+    page = show("training")
+    press(page, "ArrowRight", " ", " ")
+    assert value(page, "error") == pytest.approx(rms(film[0][mask] - truth[mask]), rel=1e-5)
+    assert page.locator("figcaption").first.inner_text() == "Map after epoch 1"
+
+
 # ---- the forged share
 
 

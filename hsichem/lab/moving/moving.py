@@ -185,7 +185,7 @@ def _stack(maps, mask, what, truth=None):
         maps = np.array(maps, np.float32)
     except ValueError:
         maps = np.empty(0)  # maps of several shapes
-    least = 1 if what == "map" else 2
+    least = 2 if what == "exposures" else 1
     if maps.ndim != 3 or len(maps) < least:
         shape = f"of shape {maps.shape}" if maps.size else "of several shapes, or none"
         raise InputError(f"{what} {shape}; expected ({what}, rows, cols), {least} or more of one shape.")
