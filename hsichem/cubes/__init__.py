@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "masks": ["foreground_mask", "otsu_threshold", "pixel_kinds", "polygon_mask", "saturated", "valley_depth"],
         "blocks": ["binned", "block_mean", "diagonal_mean", "shown_columns", "whole_blocks"],
         "preprocess": [
+            "PIXELS",
             "REFLECTANCE_FLOOR",
             "NoiseScale",
             "absorbance",

@@ -11,14 +11,15 @@ from pathlib import Path
 from tqdm import tqdm
 
 from hsichem._base import InputError, gathered
+from hsichem.cubes import PIXELS
 from hsichem.datasets.check_images import Look, look_at, odd_bands, odd_whites
 from hsichem.datasets.own import check_way, choose_response, state_splits
 from hsichem.datasets.samples import find_images, holds_image, image_problems, unused_masks
 from hsichem.datasets.table import Table, check_place, one_test_group, read_table
 
-# What a run takes before it has an image, and then for each byte of the images: 0.60 GB were seen for twelve images of
-# 17 MB in all, 1.88 GB for twelve of 324 MB.
-RUN_BYTES, HELD = 0.55e9, 4
+# Bytes that a run takes before it has an image, then for each of the largest one, each pixel, in maps, and each value
+# that the scale is measured on (see NoiseScale): 1.42 GB were seen for twelve images of 27 MB, 0.60 for twelve of 1.4.
+RUN_BYTES, HELD, MAPS, MEASURED = 0.55e9, 4, 40, 24
 # Minutes, of which the notebooks' kernels take the first, and for each pixel: as phantom-belly's lesson took, 60 images
 # of 128 x 96 pixels in 7 min 46 s on two cores. Networks are trained for most of it; bands count for little there.
 RUN_MINUTES, MINUTES_A_PIXEL = 1, 9e-6
@@ -109,7 +110,10 @@ def _describe(looks: dict[str, Look], seconds: float) -> Iterator[str]:
 
 
 def _run_bytes(looks: dict[str, Look]) -> float:
-    return RUN_BYTES + HELD * sum(4 * math.prod(look.shape) for look in looks.values())
+    shapes = [look.shape for look in looks.values()]
+    largest, pixels = max(map(math.prod, shapes), default=0), sum(rows * cols for rows, cols, _ in shapes)
+    measured = min(pixels, PIXELS) * max((bands for *_, bands in shapes), default=0)
+    return RUN_BYTES + HELD * 4 * largest + MAPS * pixels + MEASURED * measured
 
 
 def _size(number: float) -> str:

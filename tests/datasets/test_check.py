@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 from hsichem import InputError
 from hsichem.cli import main
 from hsichem.datasets import store as data
-from hsichem.datasets.check import check_folder
+from hsichem.datasets.check import _run_bytes, check_folder
 from hsichem.loaders import write_cube
 
 
@@ -282,11 +283,25 @@ def test_a_running_number_or_a_date_is_not_taken_for_the_response(folder):
 
 
 def test_memory_and_time_are_estimated(folder, monkeypatch):
-    found = "\n".join(check_folder(folder).found)
-    assert "memory: 0.0 MB for the largest image, 0.2 MB for all; a run needs about 550.9 MB" in found
-    assert re.search(r"time: reading them took \d+\.\d s; a run takes about 1 min on two cores", found)
+    said = check_folder(folder)
+    look = next(iter(said.looks.values()))
+    (rows, cols, bands), n = look.shape, len(said.looks)
+    need = 550 + (4 * 4 * rows * cols * bands + 40 * n * rows * cols + 24 * n * rows * cols * bands) / 1e6
+    assert f"memory: 0.0 MB for the largest image, 0.2 MB for all; a run needs about {need:.1f} MB" in "\n".join(
+        said.found
+    )
+    assert re.search(r"time: reading them took \d+\.\d s; a run takes about 1 min on two cores", "\n".join(said.found))
     monkeypatch.setattr("os.sysconf", lambda name: 2**14, raising=False)  # 0.27 GB
-    only_problem(folder, "memory: a run needs about 550.9 MB, and this computer has 268.4 MB", "crop_nm")
+    only_problem(folder, f"memory: a run needs about {need:.1f} MB, and this computer has 268.4 MB", "crop_nm")
+
+
+def test_many_images_need_hardly_more_memory_than_few():
+    def needed(many, shape=(1992, 904, 62)):
+        look = SimpleNamespace(shape=shape)
+        return _run_bytes({str(number): look for number in range(many)})
+
+    one = 4 * 1992 * 904 * 62
+    assert needed(1) > 4 * one and needed(180) - needed(10) < 170 * one / 6
 
 
 def test_an_image_that_does_not_fit_into_memory_is_named(folder, monkeypatch):
