@@ -1,13 +1,14 @@
-"""Coverage-guided fuzzing of what reads a stranger's text: headers, manifests and references tables.
+"""Coverage-guided fuzzing of what reads a stranger's files: headers, manifests, references tables and models.
 
 pip install atheris
-python benchmarks/whole/fuzz.py header|manifest|table NEW tests/whole/corpus/header [-max_total_time=600]
+python benchmarks/whole/fuzz.py header|manifest|table|model NEW tests/whole/corpus/header [-max_total_time=600]
 
 Every input must be read or refused with InputError; any other exception ends the run, and libFuzzer keeps the input.
 The folder NEW gets what reaches new code. Runs start from tests/whole/corpus/, which
 tests/whole/test_fuzz.py replays without atheris; a new fault's input goes there.
 """
 
+import json
 import sys
 import tempfile
 import warnings
@@ -44,7 +45,31 @@ def read_table(data: bytes, folder: Path) -> None:
     table.read_table(folder).splits()
 
 
-TARGETS = {"header": read_header, "manifest": read_manifest, "table": read_table}
+def read_model(data: bytes, folder: Path) -> None:
+    """A model's folder: model.json, then each .safetensors after CUT. Its checksum is made right, or else few inputs
+    would come further; after a ! it stays as it is."""
+    from hsichem.lab import load_model, model_files
+
+    record, *tensors = data.removeprefix(b"!").split(CUT)
+    names = [model_files.LINEAR, "member1.safetensors", "member2.safetensors"]
+    files = dict(zip(names, tensors, strict=False))
+    if not data.startswith(b"!"):
+        try:
+            parsed = json.loads(record)
+            parsed.pop("checksum", None)
+            own = {name: files[name] for name in names[: 1 + parsed.get("members", 0)]}
+            record = json.dumps(parsed | {"checksum": model_files._checksum(parsed, own)}).encode()
+        except Exception:  # what is no record stays as it is
+            pass
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+    for name, content in ({"model.json": record} | files).items():
+        (folder / name).write_bytes(content)
+    load_model(folder)
+
+
+CUT = b"\n-----\n"
+TARGETS = {"header": read_header, "manifest": read_manifest, "table": read_table, "model": read_model}
 
 
 def attempt(target: str, data: bytes, folder: Path) -> str:
@@ -67,6 +92,8 @@ def main():
     if target not in TARGETS:
         sys.exit(__doc__)
     with atheris.instrument_imports(include=["hsichem", "yaml"]):
+        if target == "model":  # slow to import
+            from hsichem.lab import model_files, models  # noqa: F401
         from hsichem.datasets import manifest, table  # noqa: F401
         from hsichem.loaders import envi, envi_header, scaling  # noqa: F401
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:

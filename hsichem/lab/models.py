@@ -16,7 +16,7 @@ from hsichem.pls import LinearModel, PLSModel, t2_and_q
 
 LEVEL = 0.95  # of the prediction interval
 FAR = 1.5  # times brighter or darker than all calibration images
-UNLIKE = 3  # times the limit of T2 or Q, which one sample in twenty of the same kind passes
+UNLIKE = 3  # times the limit of T2 or Q, which one sample in a hundred of the same kind passes
 # Of networks whose training the files do not tell.
 PUBLISHED = {"response": "fat", "unit": "% w/w", "wavelengths": None, "crop_nm": None, "bin": 1, "mask": "brightness"}
 PUBLISHED |= {"pitch_mm": None, "reflectance": None, "references": [0, 100], "colour_limits": [0, 100]}

@@ -84,7 +84,7 @@ def text(value, key="") -> str:
         return " to ".join(text(part, key) for part in value).replace(" % to", " to")
     if key.endswith("_share"):
         return f"{100 * value:.2f} %"
-    if isinstance(value, float) and 1e-9 < abs(value) < 0.1:
+    if isinstance(value, float) and 1e-4 <= abs(value) < 0.1:
         return f"{value:.2g}"
     if isinstance(value, float):
         return f"{value:.0f}" if abs(value) >= 100 else f"{round(value, 2) + 0.0:.2f}"  # + 0.0: no -0.00
