@@ -1,28 +1,41 @@
 """The commands: run, report, sweep, map, and data (list, make, fetch, verify, check, add, move, remove)."""
 
 import errno
+import logging
+import shlex
 import time
 from pathlib import Path
 
 import click
 
 from hsichem import __version__, datasets
-from hsichem._base import InputError
+from hsichem._base import InputError, gathered
 from hsichem.lab import PRESETS, parse_value
 
 FEWEST_PIXELS, FEWEST_BANDS = 16, 7  # on a side, for four distances in a map of half its size; for the network's stem
 OPTIONS = {"dataset": "--dataset", "preset": "--preset", "seed": "--seed", "results_dir": "--results"}
 OPTIONS |= {"scheduler": "--scheduler"}
+WORDS = "hsichem.words"  # of the command line, without the program's name
 
 
 class Commands(click.Group):
-    """Shows what the user can mend as a message, without a traceback."""
+    """Shows what the user can mend as a message, without a traceback; after Ctrl-C, the command that goes on."""
+
+    def parse_args(self, ctx, args):
+        ctx.meta[WORDS] = list(args)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx):
         try:
             return super().invoke(ctx)
         except InputError as error:
             raise _stop(error, 2) from None
+        except KeyboardInterrupt:
+            logging.getLogger("asyncio").disabled = True  # a stopped notebook would tell its traceback afterwards
+            click.echo(err=True)  # below ^C, or a bar
+            raise _stop(
+                f"stopped; the same command goes on: {shlex.join(['hsichem', *ctx.meta[WORDS]])}", 130
+            ) from None
         except OSError as error:  # a file or folder that the system refuses
             if error.errno in (None, errno.EPIPE):  # of a closed pipe click takes care
                 raise
@@ -90,6 +103,8 @@ def run(dataset, preset, seed, results, scheduler, more):
         parameters[name] = parse_value(value)
     folder = (results or Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{dataset}").resolve()
     parameters["results_dir"] = str(folder)
+    if not results:  # the time would be another
+        click.get_current_context().meta[WORDS] += ["--results", str(folder)]
     notebooks = lab.find_notebooks()
     lab.check_parameters(notebooks, parameters)  # before the data: making it takes longer
     _check_suitable(datasets.open_dataset(dataset, size=PRESETS[preset]["size"]))
@@ -99,7 +114,10 @@ def run(dataset, preset, seed, results, scheduler, more):
     except lab.NotebookError as error:
         raise _stop(error, 1) from None
     page = lab.write_report(folder)
-    click.echo(f"\n{lab.text_table(lab.Results(folder).metrics())}\n\nReport: {page}")
+    click.echo(f"\n{lab.text_table(lab.Results(folder).metrics())}\n")
+    if preset == "fast":
+        click.echo("Preset fast: its networks are hardly trained, so these numbers say nothing about networks.\n")
+    click.echo(f"Report: {page}")
 
 
 @main.command()
@@ -121,7 +139,8 @@ def report(folder):
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the maps; a stopped call goes on when it is repeated.",
 )
-def map_(model, captures, output):
+@click.option("--mask", help="brightness, pca, a wavelength in nm, none.  [default: as in calibration]")
+def map_(model, captures, output, mask):
     """Map CAPTURES with MODEL: a folder in models/ of a run's results, or published weights.
 
     A capture is a camera's folder with white and dark frames, or a file that holds reflectance; a folder of them is
@@ -129,9 +148,12 @@ def map_(model, captures, output):
     """
     from hsichem import lab
 
-    rows = lab.map_captures(lab.load_model(model), lab.find_captures(captures), output)
+    mask = mask and parse_value(mask)
+    rows = lab.map_captures(lab.load_model(model), lab.find_captures(captures), output, mask)
     bad = [f"{row['id']}: {row['problem']}" for row in rows if row["problem"]]
     click.echo(f"{len(rows) - len(bad)} of {len(rows)} captures mapped: {output / 'index.html'}")
+    if noted := gathered([f"{row['id']}: {row['notes']}" for row in rows if row["notes"] and not row["problem"]]):
+        click.echo("\n".join(["to look at:", *noted]))
     if bad:
         raise _stop("\n".join([f"{len(bad)} of {len(rows)} captures could not be mapped", *bad]), 1)
 
@@ -160,10 +182,7 @@ def sweep(notebook, grid, fixed, scheduler, results):
             _check_suitable(datasets.open_dataset(name, size=PRESETS[preset]["size"] if preset in PRESETS else None))
     done = sum(run.state == "finished" for run in plan.runs)
     click.echo(f"Results: {plan.folder}\n{len(plan.runs)} runs, of which {done} are finished already")
-    try:
-        lab.run_sweep(plan, scheduler)
-    except KeyboardInterrupt:
-        raise _stop("stopped; the same command goes on.", 130) from None
+    lab.run_sweep(plan, scheduler)
     failed = sum(run.state == "failed" for run in plan.runs)
     click.echo(f"Table: {plan.folder / 'results.csv'}\nPage: {plan.folder / 'sweep.html'}")
     if failed:

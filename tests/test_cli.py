@@ -123,6 +123,24 @@ def test_a_notebook_that_stops_ends_the_run_with_status_1(chain, tmp_path):
     assert isinstance(result.exception, SystemExit)
 
 
+def test_ctrl_c_says_which_command_goes_on(chain, tmp_path, monkeypatch):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hsichem.lab.run_notebooks", stop)
+    done = call("run", "--results", "my run", "-p", "epochs", "2")
+    assert done.exit_code == 130
+    assert done.stderr.endswith("the same command goes on: hsichem run --results 'my run' -p epochs 2\n")
+    done = call("run")  # into a folder with the time in its name, which the same words would not find again
+    (folder,) = [line.removeprefix("Results: ") for line in done.stdout.splitlines() if line.startswith("Results: ")]
+    assert done.stderr.endswith(f"goes on: hsichem run --results {folder}\n")
+
+
+def test_a_fast_run_does_not_judge_networks(chain):
+    assert "say nothing about networks" in call("run", "--preset", "fast").stdout
+    assert "about networks" not in call("run").stdout
+
+
 def test_an_unknown_data_set_is_named_with_the_known_ones():
     for arguments in (["run", "--dataset", "pork"], ["data", "make", "pork"], ["data", "verify", "pork"]):
         result = call(*arguments)

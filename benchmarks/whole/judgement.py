@@ -36,7 +36,7 @@ from hsichem.maps import (
     tune,
     with_mean,
 )
-from hsichem.pls import choose_pls, fit_penalised, fit_pls, linear_models
+from hsichem.pls import choose_pls, fit_penalised, fit_pls, linear_models, read_without
 from hsichem.unet import config_from, predict_looks, train_folds
 
 REFITS = 3  # networks on all calibration images, as PLS is fitted anew when its components are chosen
@@ -70,13 +70,9 @@ class Study:
         self.masks, self.truths = map_grid(self.cubes), {s.id: block_mean(s.truth()) for s in self.test}
         self.tests = {s.id: self.cubes[s.id] for s in self.test}
         self.some = {s.id: self.cubes[s.id] for s in self.fit_on[::3]}  # that filters are tuned on
-        self.reader = self.read(np.ones(len(self.y), bool))
+        calibration = [self.cubes[s.id] for s in self.fit_on]
+        self.reader = fit_penalised(self.spectra, self.y, calibration, self.groups)  # it judges maps
         self.methods, self.looks, self.figures = {}, {}, {"reader": self.reader.penalty}
-
-    def read(self, keep):
-        """The linear model that judges maps, fitted on some of the calibration images."""
-        cubes = [self.cubes[s.id] for s, kept in zip(self.fit_on, keep, strict=True) if kept]
-        return fit_penalised(self.spectra[keep], self.y[keep], cubes, self.groups[keep])
 
     def linear(self):
         """PLS as cross-validation of the means chooses it, the reader, and the best map with each filter."""
@@ -107,22 +103,20 @@ class Study:
         lesson = argparse.Namespace(**PRESETS["lesson"], seed=seed, variant="published", precision="float32")
         config, images = config_from(lesson), scale_by_noise(self.cubes, [s.id for s in self.fit_on])
         inputs = [images[s.id] for s in self.fit_on], self.y.tolist(), self.folds.tolist()
-        without = {fold: self.read(self.folds != fold) for fold in sorted(set(self.folds))}
-        calibration = [self.cubes[s.id] for s in self.fit_on]
-        maps_of = {fold: [m.predict_map(c) for c in calibration] for fold, m in (without | {0: self.reader}).items()}
-        refits = [max(without) + k for k in range(1, REFITS + 1)]  # folds that hold no image
-        maps_of |= dict.fromkeys(refits, maps_of.pop(0))
+        own, calibration = sorted(set(self.folds.tolist())), [self.cubes[s.id] for s in self.fit_on]
+        refits = [max(own) + k for k in range(1, REFITS + 1)]  # folds that hold no image
+        maps_of = read_without(self.spectra, self.y, calibration, self.folds, self.groups, [*own, *refits])
         began, folder = time.perf_counter(), self.folder / "unet"
         ensemble, _ = train_folds(*inputs, config, folder, readings=maps_of)
         final, _ = train_folds(*inputs, config, folder, only=refits, readings=maps_of)
         took = time.perf_counter() - began
-        networks = dict(zip(sorted(set(self.folds)), ensemble.members, strict=True))
-        own = {s.id: predict_looks(networks[s.split], images[s.id]) for s in self.fit_on}
-        mean = np.array([own[s.id].mean(axis=0)[self.masks[s.id]].mean() for s in self.fit_on])
-        linear = np.array([without[s.split].predict(self.spectra[i][None])[0] for i, s in enumerate(self.fit_on)])
+        networks = dict(zip(own, ensemble.members, strict=True))
+        looks_own = {s.id: predict_looks(networks[s.split], images[s.id]) for s in self.fit_on}
+        mean = np.array([looks_own[s.id].mean(axis=0)[self.masks[s.id]].mean() for s in self.fit_on])
+        linear = np.array([np.nanmean(maps_of[s.split][i], dtype=float) for i, s in enumerate(self.fit_on)])
         weight = blend_weight(self.y, mean, linear)
         rmsecv = float(np.sqrt(np.mean((mean + weight * (linear - mean) - self.y) ** 2)))
-        some = {i: own[i] for i in self.some}
+        some = {i: looks_own[i] for i in self.some}
         best = tune({"U-Net": (rmsecv, some)}, self.readings, self.masks, ("none", "total variation"))[0]
         made = {i: np.mean([predict_looks(m, images[i]) for m in final.members], axis=0) for i in self.tests}
         maps, looks_ = self.filtered(best, made)

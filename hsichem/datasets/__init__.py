@@ -6,7 +6,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "check": ["check_folder"],
-        "check_images": ["draw_masks"],
+        "check_images": ["draw_masks", "mask_doubts"],
+        "own": ["check_way"],
         "samples": ["Sample", "drawn_mask", "find_images"],
         "store": [
             "Dataset",

@@ -47,12 +47,11 @@ def look_at(folder: Path, name: str, path: Path, mask) -> Look:
     share = float(cube.foreground.mean())
     said = {str(warning.message): issubclass(warning.category, NotReflectance) for warning in caught}
     hindering = [text for text, hinders in said.items() if hinders]
-    remarks = [*(text for text, hinders in said.items() if not hinders), *_remarks(cube, share, frames)]
-    if mask != "none" and not drawn_masks(folder, name) and (depth := _valley(cube, mask)) < VALLEY:
-        remarks.append(
-            f"the mask's threshold cuts through pixels of one kind (its valley is {depth:.0%} deep), so its outline is "
-            "left to chance. See the overview; try another --mask, or draw one into the folder 'masks'."
-        )
+    remarks = [*(text for text, hinders in said.items() if not hinders), *_remarks(cube, frames)]
+    if drawn_masks(folder, name) or mask == "none":
+        remarks += _speck(cube.foreground)
+    else:
+        remarks += mask_doubts(Cube(cube.values, cube.wavelengths, name=cube.name), cube.foreground, mask)
     step = max(1, -(-max(cube.values.shape[:2]) // THUMBNAIL))
     grey = cube.values[::step, ::step].mean(axis=2)
     white = None
@@ -62,6 +61,22 @@ def look_at(folder: Path, name: str, path: Path, mask) -> Look:
         white /= to_float(next(iter(exposure_times(header, paths["white"]).values()), "1")) or 1.0
     small = cube.foreground[::step, ::step]
     return Look(cube.values.shape, cube.wavelengths, white, share, grey, small, hindering, remarks)
+
+
+def mask_doubts(cube: Cube, mask: np.ndarray, way) -> Iterator[str]:
+    """What speaks against a mask that foreground_mask has found in a cube. The cube's own mask must not be that one,
+    which would hide the background. Raises InputError as foreground_mask does."""
+    yield from _speck(mask)
+    if (depth := valley_depth(cube, way)) < VALLEY:
+        yield (
+            f"the mask's threshold cuts through pixels of one kind (its valley is {depth:.0%} deep), so its outline is "
+            "left to chance. Look at the picture; try another --mask, or draw one into the folder 'masks'."
+        )
+
+
+def _speck(mask):
+    if (share := mask.mean()) < SPECK:
+        yield f"its mask covers {share:.1%} of the image; choose another way, or put one into the folder 'masks'."
 
 
 def draw_masks(looks: dict[str, Look], path) -> None:
@@ -125,14 +140,7 @@ def _paths(path: Path) -> dict[str, Path]:
         return {}
 
 
-def _valley(cube: Cube, mask) -> float:
-    # without the mask that was found, which would hide the background
-    return valley_depth(Cube(cube.values, cube.wavelengths, name=cube.name), mask)
-
-
-def _remarks(cube: Cube, share: float, frames: dict) -> Iterator[str]:
-    if share < SPECK:
-        yield f"its mask covers {share:.1%} of the image; choose another way, or put one into the folder 'masks'."
+def _remarks(cube: Cube, frames: dict) -> Iterator[str]:
     if "white" in frames and (over := saturated(frames["white"][0]).mean()):
         yield f"{over:.1%} of its white reference is saturated, so its reflectance is too high; expose it shorter."
     if "scene" not in frames:

@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 from hsichem._base import InputError, locked, replacing
 from hsichem.cubes import Cube, foreground_mask
-from hsichem.datasets import drawn_mask, find_images
+from hsichem.datasets import check_way, drawn_mask, find_images, mask_doubts
 from hsichem.lab import plotting
-from hsichem.lab.models import Model
+from hsichem.lab.models import UNLIKE, Model
 from hsichem.lab.pages import write_page
 from hsichem.lab.tables import table
 from hsichem.loaders import Lines, has_references, open_lines, scenes, write_cube
@@ -29,7 +29,7 @@ LARGEST_PICTURE = 1500  # pixels of a map's side in its PNG; the numbers are in 
 FIGURES = ("mean", "low", "high", "lowest", "highest", "outside_share", "t2_over_limit", "q_over_limit", "held_out")
 SHOWN = {"mean": "mean", "lowest": "lowest", "highest": "highest", "outside": "outside_share"}
 SHOWN |= {"T2": "t2_over_limit", "Q": "q_over_limit", "held-out": "held_out"}
-COLUMNS = ("id", *FIGURES, "seconds", "problem", "notes", "capture", "model")
+COLUMNS = ("id", *FIGURES, "seconds", "problem", "notes", "capture", "mask", "model")
 
 
 def find_captures(paths) -> dict[str, Path]:
@@ -61,35 +61,39 @@ def _inside(path: Path) -> list[tuple[str, Path]]:
     return [(name, place) for name, places in images.items() for place in places]
 
 
-def map_captures(model: Model, captures: dict[str, Path], folder) -> list[dict]:
+def map_captures(model: Model, captures: dict[str, Path], folder, mask=None) -> list[dict]:
     """Map captures into a folder: maps/<id>.hdr, .raw and .png, maps.csv, index.html. Returns the lines of the table.
 
-    A capture that cannot be mapped gets a line with its "problem". What is mapped already, by the same model and from
-    files that are not newer, is kept, so that a stopped call can be repeated.
-    Raises InputError for a folder that cannot be written, is in use, or holds maps by another model.
+    mask: how the sample is found, as in datasets.add; None: as in calibration. A drawn mask comes before either.
+    A capture that cannot be mapped gets a line with its "problem". What is mapped already, by the same model, with such
+    a mask, and from files that are not newer, is kept, so that a stopped call can be repeated.
+    Raises InputError for a folder that cannot be written, is in use, or holds maps by another model, and for an unknown
+    way to find masks.
     """
-    folder = Path(folder)
+    folder, way = Path(folder), model.facts["mask"] if mask is None else mask
+    check_way(way)
     with locked(folder / "maps", wait=False):
         rows = _read_table(folder, model)
         _write_table(folder, rows)  # a folder that cannot be written is said before the work
         try:
             for name, path in tqdm(captures.items(), desc=model.method, unit="capture"):
-                if name not in rows or rows[name]["problem"] or not _is_fresh(folder, name, path):
-                    rows[name] = _map_into(model, name, path, folder)
+                done = name in rows and not rows[name]["problem"] and rows[name]["mask"] == str(way)
+                if not done or not _is_fresh(folder, name, path):
+                    rows[name] = _map_into(model, name, path, folder, way)
                     _write_table(folder, rows)
         finally:
             _write_index(folder, model, rows)
     return [rows[name] for name in captures]
 
 
-def _map_into(model, name, path, folder) -> dict:
+def _map_into(model, name, path, folder, way) -> dict:
     """Write the files of a capture, and return its line."""
     begun, row = time.perf_counter(), dict.fromkeys(COLUMNS, "")
-    row |= {"id": name, "capture": str(path), "model": model.checksum}
+    row |= {"id": name, "capture": str(path), "mask": str(way), "model": model.checksum}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            map_, pitch, figures = map_capture(model, path, name)
+            map_, pitch, figures = map_capture(model, path, name, way)
         except (InputError, OSError, MemoryError) as error:
             return row | {"problem": str(error) or "it does not fit into memory"}
     said = dict.fromkeys(str(each.message) for each in caught if each.category is UserWarning)
@@ -99,18 +103,19 @@ def _map_into(model, name, path, folder) -> dict:
     return row | {"seconds": f"{time.perf_counter() - begun:.1f}", "notes": " ".join(said)}
 
 
-def map_capture(model: Model, path, name: str) -> tuple[np.ndarray, float | None, dict]:
+def map_capture(model: Model, path, name: str, mask=None) -> tuple[np.ndarray, float | None, dict]:
     """(map as of `model.map`, the pitch of its pixels in mm, FIGURES) of a capture, strip by strip.
 
-    Its mask is masks/<name>.npy, .png or .hdr beside it, where there is one, else found as that of the calibration
-    images. Raises InputError for what cannot be read or does not fit the model.
+    Its mask is masks/<name>.npy, .png or .hdr beside it, where there is one, else found as in map_captures. The
+    interval for the mean is for spectra like those of calibration; others have none.
+    Raises InputError for what cannot be read or does not fit the model.
     """
-    lines = open_lines(path)
+    lines, way = open_lines(path), model.facts["mask"] if mask is None else mask
     rows, cols, bands = lines.shape
-    if model.facts["mask"] == "pca" or 4 * rows * cols * bands <= STRIP_BYTES:
+    if way == "pca" or 4 * rows * cols * bands <= STRIP_BYTES:
         lines = Lines.of(lines.read(0, rows))
     model.prepared(lines.read(0, 1))  # an image of other wavelengths is refused before all of it is read
-    mask = _mask(model.facts["mask"], lines, path, name)
+    mask = _mask(way, lines, path, name)
     seen, reading, total, pitch = None, np.full((rows, cols), np.nan, np.float32), 0.0, None
     for first, last, start, stop in _strips(model, lines.shape):
         if not mask[first:last].any():
@@ -130,7 +135,7 @@ def map_capture(model: Model, path, name: str) -> tuple[np.ndarray, float | None
     figures = map_metrics(map_, None, np.isfinite(map_))
     mean = float(np.nanmean(map_, dtype=np.float64))
     model.check_range(spectrum, mean)
-    low, high = model.interval(mean) or (None, None)
+    low, high = (not model.unlike(spectrum) and model.interval(mean)) or (None, None)
     t2, q = model.beyond(spectrum) or (None, None)
     values = mean, low, high, figures["low"], figures["high"], figures["outside_share"], t2, q
     held_out = model.held_out(seen, reading, mask) if model.reader else None
@@ -170,10 +175,11 @@ def _mask(way, lines: Lines, path, name: str) -> np.ndarray:
         own[start : start + step], score[start : start + step, :, 0] = cube.foreground, _score(cube, way)
     if drawn is not None or way == "none":
         inside = True if drawn is None else drawn
-    elif way == "pca":
-        inside = foreground_mask(lines.read(0, rows), "pca")
-    else:
-        inside = foreground_mask(Cube(score, [1.0], own, name=name))  # Otsu's threshold needs one number a pixel
+    else:  # Otsu's threshold needs one number a pixel
+        seen = lines.read(0, rows) if way == "pca" else Cube(score, [1.0], own, name=name)
+        inside = foreground_mask(seen, "pca" if way == "pca" else "brightness")
+        for doubt in mask_doubts(seen, inside, "pca" if way == "pca" else "brightness"):
+            warnings.warn(doubt, stacklevel=2)
     mask = inside & own
     if not mask.any():
         raise InputError(f"{path}: no pixel of the mask has data; give another mask.")
@@ -185,7 +191,7 @@ def _score(cube: Cube, way) -> np.ndarray:
         return cube.values.mean(axis=2)
     low, high = cube.wavelengths[[0, -1]]
     if not low <= way <= high:
-        raise InputError(f"{cube.name}: the model finds masks at {way:g} nm; the image covers {low:.0f}-{high:.0f} nm.")
+        raise InputError(f"{cube.name}: masks are found at {way:g} nm; the image covers {low:.0f}-{high:.0f} nm.")
     return cube.values[:, :, np.abs(cube.wavelengths - way).argmin()]
 
 
@@ -251,6 +257,7 @@ def _write_index(folder: Path, model: Model, rows: dict[str, dict]) -> None:
         folder / "index.html",
         "maps.html.j2",
         model=model,
+        unlike=UNLIKE,
         maps=done,
         rows=table(figures, SHOWN, "capture"),
         bad=[row for row in rows.values() if row["problem"]],

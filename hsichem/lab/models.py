@@ -16,6 +16,7 @@ from hsichem.pls import LinearModel, PLSModel, t2_and_q
 
 LEVEL = 0.95  # of the prediction interval
 FAR = 1.5  # times brighter or darker than all calibration images
+UNLIKE = 3  # times the limit of T2 or Q, which one sample in twenty of the same kind passes
 # Of networks whose training the files do not tell.
 PUBLISHED = {"response": "fat", "unit": "% w/w", "wavelengths": None, "crop_nm": None, "bin": 1, "mask": "brightness"}
 PUBLISHED |= {"pitch_mm": None, "reflectance": None, "references": [0, 100], "colour_limits": [0, 100]}
@@ -83,8 +84,8 @@ class Model:
 
         The cube has the model's bands, or those of the camera, which are then cropped and averaged as in calibration.
         The map is (rows, cols) where `step` is 1, (rows // 2, cols // 2) where it is 2: whole blocks in the mask count.
-        Warns of another pitch, brightness or content than in calibration. Raises InputError for other wavelengths or a
-        mask without a pixel.
+        Warns of another pitch, brightness, spectrum or content than in calibration. Raises InputError for other
+        wavelengths or a mask without a pixel.
         """
         cube = self.prepared(cube)
         spectrum = cube.mean_spectrum()
@@ -168,7 +169,13 @@ class Model:
         return map_.astype(np.float32, copy=False)
 
     def check_range(self, spectrum: np.ndarray, mean: float) -> None:
-        """Warns where brightness or predicted mean lie beyond what the calibration images had."""
+        """Warns where spectrum (bands,), its brightness or the predicted mean are not as those of calibration were."""
+        if self.unlike(spectrum):
+            t2, q = self.beyond(spectrum)
+            self._warn(
+                f"mean spectrum unlike those of the calibration images: T2 is {t2:.2g} and Q {q:.2g} times its limit. "
+                "Do not trust this map."
+            )
         low, high = self.facts["reflectance"] or (0, np.inf)
         if not low / FAR <= (bright := spectrum.mean()) <= high * FAR:
             self._warn(
@@ -196,6 +203,10 @@ class Model:
         if not self.guard or not self.limits:
             return None
         return tuple((t2_and_q(self.guard, spectrum[None])[0] / self.limits).tolist())
+
+    def unlike(self, spectrum: np.ndarray) -> bool:
+        """Whether a mean spectrum (bands,) is far beyond the limits: nothing is then known of the map's error."""
+        return max(self.beyond(spectrum) or (0,)) > UNLIKE
 
     def held_out(self, seen: np.ndarray, reading: np.ndarray, mask: np.ndarray) -> float | None:
         """Held-out error of the map's blocks of 2 x 2 pixels; None for networks that were not trained on hidden pixels.

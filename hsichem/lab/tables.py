@@ -76,13 +76,16 @@ def text_table(metrics: dict, headers=TEXT_COLUMNS) -> str:
 
 
 def text(value, key="") -> str:
-    """A value as a reader wants it: shares in per cent, two digits after the point, "-" for what is not known."""
+    """A value as a reader wants it: shares in per cent, two digits after the point, below 0.1 two that count; "-" if
+    it is not known."""
     if value is None:
         return "-"
     if isinstance(value, list | tuple):
         return " to ".join(text(part, key) for part in value).replace(" % to", " to")
     if key.endswith("_share"):
         return f"{100 * value:.2f} %"
+    if isinstance(value, float) and 1e-9 < abs(value) < 0.1:
+        return f"{value:.2g}"
     if isinstance(value, float):
         return f"{value:.0f}" if abs(value) >= 100 else f"{round(value, 2) + 0.0:.2f}"  # + 0.0: no -0.00
     return str(value)

@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "choose": ["CANDIDATES", "choose_pls", "linear_models", "preprocessing_name"],
         "diagnostics": ["noise_gain", "noise_gain_map", "t2_and_q", "t2_and_q_limits", "t2_and_q_maps"],
-        "penalised": ["PENALTIES", "fit_penalised"],
+        "penalised": ["PENALTIES", "fit_penalised", "read_without"],
         "model": ["LinearModel", "PLSModel", "cross_validate", "deal_folds", "fit_pls", "per_pixel"],
     },
 )

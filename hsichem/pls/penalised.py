@@ -75,6 +75,27 @@ def fit_penalised(mean_spectra, y, cubes, groups=None, penalty="cv", preprocessi
     return Penalised(pipeline, *_solve(moments, penalty), preprocessing, penalty, rmsecv, moments)
 
 
+def read_without(mean_spectra, y, cubes, folds, groups=None, wanted=None, seed: int = 0) -> dict[int, list[np.ndarray]]:
+    """{fold: a map of each of the images `cubes`, by fit_penalised on those outside the fold}.
+
+    What a network is trained or judged against must not know the images that are held out. folds: (n,) whole numbers;
+    wanted: folds, by default all there are; for one that holds no image, nothing is left out. Others as fit_penalised.
+    """
+    spectra, y, folds, found = np.asarray(mean_spectra), np.asarray(y), np.asarray(folds), {}
+    whole = None
+    for fold in map(int, np.unique(folds) if wanted is None else wanted):
+        keep = folds != fold
+        if keep.all() and whole:
+            found[fold] = whole
+            continue
+        seen = [cube for cube, kept in zip(cubes, keep, strict=True) if kept]
+        own = None if groups is None else np.asarray(groups)[keep]
+        reader = fit_penalised(spectra[keep], y[keep], seen, own, seed=seed)
+        found[fold] = [reader.predict_map(cube) for cube in cubes]
+        whole = found[fold] if keep.all() else whole
+    return found
+
+
 def _moments(seen, y, noise):
     centred = seen - seen.mean(axis=0)
     return seen.mean(axis=0), y.mean(), centred.T @ centred / len(y), centred.T @ (y - y.mean()) / len(y), noise

@@ -839,6 +839,8 @@ MODELS = [
     ("map: an empty folder", "day: no capture or image in it", lambda folder: (
         (folder / "day").mkdir(), mapped("day")(folder))[1]),
     ("map: two captures of one id", "two captures are called 'x'", mapped("x.hdr", "day", images=("x", "day/x"))),
+    ("map: an unknown way to find masks", "mask 'nowhere'; expected brightness", lambda folder: [
+        *mapped("x.hdr")(folder), "--mask", "nowhere"]),
     ("map: into a file", "Directory 'out' is a file", lambda folder: (
         (folder / "out").touch(), mapped("x.hdr")(folder))[1]),
     ("map: into a folder that is no folder of maps", "maps.csv is not a table of maps", lambda folder: (

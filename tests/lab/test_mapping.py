@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from helpers.fitted import NM, image, models
 from PIL import Image
 from scipy.io import savemat
+from scipy.ndimage import gaussian_filter
 from spectral.io import envi
 
 from hsichem import Cube, InputError
@@ -114,12 +115,12 @@ def test_a_stopped_call_goes_on_and_maps_what_is_new(saved, captures, tmp_path, 
     out, model = tmp_path / "out", load_model(saved["PLS"])
     write, seen = mapping._map_into, []
 
-    def stopping(model, name, path, folder):
+    def stopping(model, name, path, folder, way):
         if name == "b" and not seen.count("b"):
             seen.append(name)
             raise KeyboardInterrupt
         seen.append(name)
-        return write(model, name, path, folder)
+        return write(model, name, path, folder, way)
 
     monkeypatch.setattr(mapping, "_map_into", stopping)
     with pytest.raises(KeyboardInterrupt):
@@ -203,6 +204,29 @@ def test_doubts_about_a_capture_stand_in_the_table_and_on_the_page(saved, tmp_pa
     assert "beyond the references of 10 to 60" in (tmp_path / "out" / "index.html").read_text()
 
 
+def test_a_spectrum_of_another_material_is_said_and_gets_no_interval(saved, captures, tmp_path):
+    flat = image(30, seed=3)
+    write_image(captures / "d.hdr", dataclasses.replace(flat, values=flat.values + 0.02 * np.sin(NM / 5)))
+    done = call(saved["PLS"], captures, "-o", tmp_path / "out")
+    assert done.exit_code == 0 and "to look at:\nd: mean spectrum unlike those of the calibration" in done.stdout
+    lines = lines_of(tmp_path / "out")
+    assert "Do not trust this map." in lines["d"]["notes"] and not lines["d"]["low"] and lines["a"]["low"]
+    assert not lines["a"]["notes"] and float(lines["a"]["q_over_limit"]) < 3 < float(lines["d"]["q_over_limit"])
+
+
+def test_an_image_without_background_needs_another_mask(saved, tmp_path):
+    light = gaussian_filter(np.random.default_rng(0).normal(size=(24, 20, 1)), (3, 3, 0))  # brighter here and there
+    write_image(tmp_path / "x.hdr", dataclasses.replace(image(30), values=0.5 + light * np.ones(len(NM)), mask=None))
+    out = tmp_path / "out"
+    assert call(saved["PLS"], tmp_path / "x.hdr", "-o", out).exit_code == 0
+    assert "cuts through pixels of one kind" in lines_of(out)["x"]["notes"]
+    done = call(saved["PLS"], tmp_path / "x.hdr", "-o", out, "--mask", "none")  # the map by another mask is not kept
+    assert done.exit_code == 0 and "cuts through" not in done.output
+    assert lines_of(out)["x"]["mask"] == "none" and np.isfinite(envi.open(out / "maps" / "x.hdr").read_band(0)).all()
+    refused = call(saved["PLS"], tmp_path / "x.hdr", "-o", out, "--mask", "nowhere")
+    assert refused.exit_code == 2 and "mask 'nowhere'; expected" in refused.output
+
+
 @pytest.mark.parametrize("way", ["none", "pca", 930.0])
 def test_masks_are_found_as_those_of_the_calibration_images(saved, tmp_path, way):
     cube = image(30, seed=4)
@@ -228,7 +252,7 @@ def test_a_mask_at_a_wavelength_that_the_image_lacks_is_refused(saved, tmp_path)
     write_image(tmp_path / "x.hdr", image(30))
     model = load_model(saved["PLS"])
     model = dataclasses.replace(model, facts=model.facts | {"mask": 1500})
-    with pytest.raises(InputError, match="finds masks at 1500 nm; the image covers 800-1000 nm"):
+    with pytest.raises(InputError, match="masks are found at 1500 nm; the image covers 800-1000 nm"):
         mapping.map_capture(model, tmp_path / "x.hdr", "x")
 
 

@@ -31,7 +31,7 @@ def test_linear_maps_stand_first():
 
 
 def test_values_are_written_as_a_reader_wants_them():
-    assert [text(value) for value in (None, 7, "x", -0.001, 99.99, 100.4, -1234.5)] == [
-        "-", "7", "x", "0.00", "99.99", "100", "-1234"
+    assert [text(value) for value in (None, 7, "x", 0.0, -0.00123, 0.05, 1e-6, -1e-17, 99.99, 100.4, -1234.5)] == [
+        "-", "7", "x", "0.00", "-0.0012", "0.05", "1e-06", "0.00", "99.99", "100", "-1234"
     ]  # fmt: skip
     assert text(0.0253, "held_share") == "2.53 %" and text([0.1, 0.25], "held_share") == "10.00 to 25.00 %"

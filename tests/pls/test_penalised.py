@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 from hsichem import Cube, InputError
 from hsichem.cubes import make_pipeline
 from hsichem.pls import penalised
-from hsichem.pls.penalised import PENALTIES, fit_penalised, noise_covariance
+from hsichem.pls.penalised import PENALTIES, fit_penalised, noise_covariance, read_without
 
 NM = np.arange(6.0) + 900
 
@@ -105,3 +105,19 @@ def test_it_refuses_what_cannot_be_fitted(calibration):
         fit_penalised(np.where(spectra > 0.6, np.nan, spectra), y, cubes, penalty=0.1)
     with pytest.raises(InputError, match="needs \\(n, 6\\)"):
         fit_penalised(spectra, y, cubes, penalty=0.1).predict(np.ones((3, 5)))
+
+
+def test_a_reading_knows_nothing_of_the_images_of_its_fold(calibration):
+    spectra, y, cubes, _ = calibration
+    folds, groups = np.arange(25) % 3 + 1, np.arange(25) // 2
+    found = read_without(spectra, y, cubes, folds, groups, [1, 2, 3, 4, 5])
+    wrong = np.where(folds == 2, 1000.0, y)
+    again = read_without(spectra, wrong, cubes, folds, groups)
+    np.testing.assert_array_equal(found[2], again[2])
+    assert not np.allclose(found[1], again[1]) and list(again) == [1, 2, 3]
+    keep = folds != 2
+    alone = fit_penalised(spectra[keep], y[keep], [c for c, k in zip(cubes, keep, strict=True) if k], groups[keep])
+    np.testing.assert_array_equal(found[2][7], alone.predict_map(cubes[7]))
+    whole = fit_penalised(spectra, y, cubes, groups)
+    np.testing.assert_array_equal(found[4][7], whole.predict_map(cubes[7]))
+    assert found[5] is found[4]  # fitted once

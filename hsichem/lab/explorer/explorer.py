@@ -203,7 +203,7 @@ class Explorer(VBox):
 
     def _repr_mimebundle_(self, **kwargs):
         file = io.BytesIO()
-        self.figure().savefig(file, format="png")
+        self.figure().savefig(file, format="png", pil_kwargs={"compress_level": 2})  # a cell waits for it
         return super()._repr_mimebundle_(**kwargs) | {"image/png": base64.b64encode(file.getvalue()).decode()}
 
 

@@ -76,7 +76,7 @@ function render({ model, el }) {
   const [middle, wanted] = [mean(known), spread(known)];
   const help = "Keys: left and right change the blur, n takes other noise, r resets.";
   const ui = frame(el, scene, "Does a high correlated share mean that a map is right?", help);
-  const blur = ui.slider("blur", [0, 8, 0.25, 0], ["ArrowLeft", "ArrowRight"], draw, (value) => `${value} pixels`);
+  const blur = ui.slider("blur", [0, 4, 0.1, 0], ["ArrowLeft", "ArrowRight"], draw, (value) => `${value} pixels`);
   let draws = 0;
   ui.button("Other noise", "n", () => ((draws = (draws + 1) % noises.length), draw()));
   ui.reset(() => ((draws = 0), draw()));

@@ -5,6 +5,7 @@ shown once, and nothing comes back. Where no widget runs, the cell's output hold
 """
 
 import base64
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from hsichem.lab.plotting import BLUE, ORANGE, VERMILLION
 from hsichem.maps import masked_values
 
 HERE = Path(__file__).parent
+MOST = 128  # pixels to a side
 DRAWS = 20  # of white noise, in the forged share
 
 
@@ -54,8 +56,7 @@ def show_exposures(maps, mask=None, truth=None, limits=(0, 100), label="fat", un
     its mean square over the pixels.
     Raises InputError for shapes that do not fit and for values in the mask that are not finite.
     """
-    maps, mask = _stack(maps, mask, "exposures")
-    truth = None if truth is None else _within(truth, mask)
+    maps, mask, truth = _stack(maps, mask, "exposures", truth)
     seen = maps[:, mask].astype(float)
     noise = float(np.sqrt(seen.var(axis=0, ddof=1).mean()))
     alt = f"{len(maps)} maps of the same scene, exposed {len(maps)} times. Between them a pixel changes by {noise:.1f} "
@@ -74,8 +75,7 @@ def show_training(maps, curves, truth=None, mask=None, limits=(0, 100), label="f
     logarithmic axis; truth: (rows, cols) or None, which adds the curve of a pixel's error; mask as in `show_exposures`.
     Raises InputError for shapes that do not fit and for values in the mask that are not finite.
     """
-    maps, mask = _stack(maps, mask, "epochs")
-    truth = None if truth is None else _within(truth, mask)
+    maps, mask, truth = _stack(maps, mask, "epochs", truth)
     curves = {name: np.asarray(values, float) for name, values in curves.items()}
     found = {name: values.shape for name, values in curves.items()}
     if not 1 <= len(curves) <= 4 or set(found.values()) != {(len(maps),)}:
@@ -101,11 +101,11 @@ def forge_share(truth, mask=None, max_lag=None, seed=0, limits=(0, 100), label="
 
     truth: (rows, cols) in `unit`; mask: (rows, cols) bool, None for all pixels. The noise, of `seed`, gets the truth's
     mean and standard deviation, as in `hsichem.maps.null_maps`. The share is of a spherical model, fitted to distances
-    up to max_lag pixels (None: half of the smaller side), as `fit_variogram` does.
+    up to max_lag pixels, and to half of the smaller side, as `fit_variogram` does.
     Raises InputError for shapes that do not fit, values in the mask that are not finite, a flat truth.
     """
-    (truth,), mask = _stack(np.asarray(truth)[None], mask, "map")
-    max_lag = max_lag or min(mask.shape) // 2
+    (truth,), mask, _ = _stack(np.asarray(truth)[None], mask, "map")
+    max_lag = min(max_lag or MOST, min(mask.shape) // 2)
     if max_lag < 4 or truth[mask].std() == 0:
         raise InputError(
             f"a truth of {mask.shape} pixels, max_lag {max_lag}, standard deviation {truth[mask].std():.3g}; expected "
@@ -122,18 +122,18 @@ def forge_share(truth, mask=None, max_lag=None, seed=0, limits=(0, 100), label="
 def paint_loss(truth, looks, losses, limits=(0, 100), label="content", unit="%") -> MovingPicture:
     """Can you paint a map that costs less than the truth? A brush, and the terms of the loss.
 
-    truth: (rows, cols) in %, a toy of at most 64 x 64 pixels; looks: (2, rows, cols), two readings of it by an unbiased
-    model with independent noise: what is seen, and what is hidden and judges, as the two diagonals of the blocks do
-    in training. losses: {name: weights as `map_losses` takes them}; a button goes from one to the next.
+    truth: (rows, cols) in %, a toy that is small enough to paint; looks: (2, rows, cols), two readings of it by an
+    unbiased model with independent noise: what is seen, and what is hidden and judges, as the two diagonals of the
+    blocks do in training. losses: {name: weights as `map_losses` takes them}; a button goes from one to the next.
     The reference is the truth's mean; the noise of a reading is the root of half the mean squared difference of the
     two, as in training; the terms are the published variant's, of an image without background.
     Raises InputError for shapes that do not fit, values that are not finite, missing or unknown weights.
     """
-    pair, mask = _stack([truth, *looks], None, "truth and looks")
-    if len(pair) != 3 or not mask.all() or max(mask.shape) > 64 or min(mask.shape) < 2:
+    pair, mask, _ = _stack([truth, *looks], None, "truth and looks")
+    if len(pair) != 3 or not mask.all() or min(mask.shape) < 2:
         raise InputError(
             f"a truth and {len(pair) - 1} looks of {mask.shape}, {(~mask).sum()} pixels not finite; expected two looks "
-            "and a whole toy of 2 x 2 to 64 x 64 pixels."
+            "and a toy of 2 x 2 pixels or more without a hole."
         )
     truth, visible, hidden = pair
     noise = float(np.sqrt(np.mean((visible - hidden).astype(float) ** 2) / 2))
@@ -176,26 +176,30 @@ def stack_noise(wavelengths, b, noise, contrast, told="contrast", unit="% w/w") 
     return MovingPicture("bars.js", scene | {"told": told, "unit": unit, "colours": [ORANGE, BLUE]}, alt, figure)
 
 
-def _stack(maps, mask, what):
-    """(n, rows, cols) float32, NaN outside the mask, and the mask (rows, cols) bool."""
+def _stack(maps, mask, what, truth=None):
+    """(n, rows, cols) float32, NaN outside the mask, the mask (rows, cols) bool, the truth as the maps or None.
+
+    Of large maps the middle alone, and a warning: a browser would have to hold and draw them all.
+    """
     try:
         maps = np.array(maps, np.float32)
     except ValueError:
         maps = np.empty(0)  # maps of several shapes
-    least = 1 if what == "map" else 2
+    least = 2 if what == "exposures" else 1
     if maps.ndim != 3 or len(maps) < least:
         shape = f"of shape {maps.shape}" if maps.size else "of several shapes, or none"
         raise InputError(f"{what} {shape}; expected ({what}, rows, cols), {least} or more of one shape.")
     if mask is None:
         mask = np.isfinite(maps).all(axis=0)
-    for map_ in maps:
+    for map_ in maps if truth is None else (*maps, truth):
         masked_values(map_, mask)
-    return np.where(mask, maps, np.nan).astype(np.float32), np.asarray(mask)
-
-
-def _within(truth, mask):
-    masked_values(truth, mask)
-    return np.where(mask, truth, np.nan).astype(np.float32)
+    starts = [max((side - MOST) // 2, 0) for side in mask.shape]
+    part = tuple(slice(start, start + MOST) for start in starts)
+    if max(mask.shape) > MOST:
+        warnings.warn(f"shown is the middle of {mask.shape} pixels, {MOST} at most to a side.", stacklevel=3)
+        masked_values(maps[0][part], mask[part])
+    maps, truth = (None if each is None else np.where(mask, each, np.nan).astype(np.float32) for each in (maps, truth))
+    return maps[:, *part], mask[part], None if truth is None else truth[part]
 
 
 def _grid(mask, limits, label, unit):

@@ -30,6 +30,7 @@ function frame(el, scene, question, help) {
   });
   const [tools, panels, readings, charts] = ["tools", "panels", "readings", "charts"].map((name) => part(name));
   const said = part("said", { role: "status" }), keys = {}, starts = [];
+  const lut = new Uint32Array(floats(scene.lut).buffer), [low, high] = scene.limits ?? []; // of bars there is no map
   root.append(element("b", {}, question), tools, panels, readings, charts, said, element("small", {}, help));
   el.append(root);
   root.addEventListener("keydown", (event) => {
@@ -49,12 +50,12 @@ function frame(el, scene, question, help) {
     return made;
   };
   // A slider that keeps its value; [less, more] are the keys that move it. Reset brings it back to where it began.
-  ui.slider = (label, [low, high, step, start], [less, more], changed, told = String) => {
-    const range = element("input", { type: "range", min: low, max: high, step, "aria-label": label });
+  ui.slider = (label, [least, most, step, start], [less, more], changed, told = String) => {
+    const range = element("input", { type: "range", min: least, max: most, step, "aria-label": label });
     const output = element("strong");
     const slider = {
       set(value) {
-        range.value = Math.max(low, Math.min(high, value));
+        range.value = Math.max(least, Math.min(most, value));
         slider.value = Number(range.value);
         output.textContent = told(slider.value);
         range.setAttribute("aria-valuetext", output.textContent);
@@ -88,7 +89,6 @@ function frame(el, scene, question, help) {
     const canvas = element("canvas", { role: "img", width: scene.cols, height: scene.rows });
     const caption = element("figcaption", {}, title);
     panels.append(element("figure", {}, caption, canvas));
-    const lut = new Uint32Array(floats(scene.lut).buffer), [low, high] = scene.limits;
     return { canvas, caption, draw(values, told) {
       const picture = new ImageData(scene.cols, scene.rows), out = new Uint32Array(picture.data.buffer);
       values.forEach((value, i) => {
@@ -101,8 +101,7 @@ function frame(el, scene, question, help) {
     } };
   };
   ui.scale = () => { // the colour bar: below, 256 steps, above
-    const ramp = element("canvas", { width: 288, height: 1, "aria-hidden": "true" }), [low, high] = scene.limits;
-    const lut = new Uint32Array(floats(scene.lut).buffer), picture = new ImageData(288, 1);
+    const ramp = element("canvas", { width: 288, height: 1, "aria-hidden": "true" }), picture = new ImageData(288, 1);
     new Uint32Array(picture.data.buffer).forEach((_, i, out) => (out[i] = lut[i < 16 ? 256 : i > 271 ? 257 : i - 16]));
     ramp.getContext("2d").putImageData(picture, 0, 0);
     const ends = element("div", { class: "ends" }, ...[low, (low + high) / 2, high].map((at) => element("span", {}, at)));

@@ -18,9 +18,9 @@ BLURS = (0, 2, 6)  # pixels
 
 
 def as_png(figure) -> bytes:
-    """The figure in 256 colours: under half of the bytes, and a notebook holds many pictures.
+    """The figure in 256 colours: fewer bytes, and a notebook holds many pictures.
 
-    No colour is off by more than 3 of 255: Pillow's other ways spend their colours on the maps, and none on the lines.
+    None is off by more than a few of 255: Pillow's other ways spend their colours on the maps, and none on the lines.
     """
     drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=72)

@@ -39,7 +39,7 @@ function render({ model, el }) {
       read.error(errors[k]);
     }
     chart(place, {
-      x: [epochs[0], epochs[count - 1]], y: limits, log: true, xlabel: "epoch", ylabel: "error, logarithmic",
+      x: [1, Math.max(count, 2)], y: limits, log: true, xlabel: "epoch", ylabel: "error, logarithmic",
       told: `${Object.keys(curves).join(", ")} by epoch; the line is at epoch ${epochs[k]}`,
       marks: ({ x, y, line }) => [
         element("line", { x1: x(epochs[k]), x2: x(epochs[k]), y1: y(limits[0]), y2: y(limits[1]), class: "now", stroke: "currentColor" }),

@@ -62,6 +62,19 @@ def test_the_words_hold_the_findings():
     assert f"flat, published: 0, held-out: {cost:.0f}" in PICTURES["painter"]().alt
 
 
+def test_of_large_maps_the_middle_is_shown():
+    maps = rng.normal(50, 5, (3, 300, 100))
+    mask = np.arange(300)[:, None] + np.arange(100) > 180
+    with pytest.warns(UserWarning, match=r"the middle of \(300, 100\) pixels, 128 at most"):
+        picture = show_exposures(maps, mask, np.full((300, 100), 50.0))
+    assert (picture.scene["rows"], picture.scene["cols"]) == (128, 100)
+    shown = np.frombuffer(picture.scene["maps"], np.float32).reshape(3, 128, 100)
+    np.testing.assert_allclose(shown, np.where(mask, maps, np.nan)[:, 86:214], rtol=1e-6)
+    assert np.isnan(np.frombuffer(picture.scene["truth"], np.float32)).sum() == np.isnan(shown[0]).sum()
+    with pytest.warns(UserWarning), pytest.raises(InputError, match="the mask is empty"):
+        show_exposures(maps, np.broadcast_to(np.arange(300)[:, None] < 9, (300, 100)))
+
+
 def test_forged_noise_is_scaled_as_null_maps_are():
     mask = np.ones(TRUTH.shape, bool)
     null = null_maps(TRUTH, mask, TRUTH.mean(), 0)["blurred noise"]
