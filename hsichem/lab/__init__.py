@@ -6,7 +6,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["plotting"],
     submod_attrs={
-        "exercises": ["check_answer"],
         "engine": ["each_on"],
         "explorer.explorer": ["explore"],
         "lessons": ["check", "findings", "hint"],
