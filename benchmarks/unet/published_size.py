@@ -1,8 +1,8 @@
 """The published network on images of the published size: seconds and memory a step, and a stopped run taken up again.
 
-python benchmarks/unet/published_size.py [--images 2 4 8] [--epochs 2] [--precision bfloat16] [--width 8] [--folder FOLDER]
+python benchmarks/unet/published_size.py [--images 2 4] [--epochs 2] [--precision bfloat16] [--width 8] [--folder F]
 
-Phantom bellies of 1992 x 904 pixels and 62 bands, mirrored to 2360 x 1272: two are made (under FOLDER, about a minute
+Phantom bellies of 1992 x 904 pixels and 62 bands, mirrored to 2360 x 1272: two are made (under F, about a minute
 each) and stored again under other names. Linux: memory is VmHWM of a fresh process.
 
 First the preset `paper` with two images to train on and one to watch: whole, and stopped in the second epoch and taken
