@@ -25,7 +25,7 @@ lint: $(VENV)/.installed-test ## check style and format only
 
 docs: $(VENV)/.installed-docs ## build the site into build/site from the notebooks as they are committed; a warning is an error
 	rm -rf build/site
-	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees docs build/site
+	TQDM_DISABLE=1 $(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees docs build/site
 	@echo "open build/site/index.html"
 
 lab: $(VENV)/.installed ## open the notebooks in JupyterLab

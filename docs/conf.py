@@ -44,6 +44,7 @@ html_theme_options = {"show_prev_next": True, "navigation_with_keys": False, "sh
 def setup(app):
     app.add_html_math_renderer("mathml", inline_renderers=(_inline_math, None), block_renderers=(_block_math, None))
     app.connect("builder-inited", _before)
+    app.connect("source-read", _lessons_are_here)
     app.connect("autodoc-process-docstring", site_parts.as_rst)
     app.connect("build-finished", _after)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -52,6 +53,10 @@ def setup(app):
 def _before(app):
     site_parts.write_lessons(HERE.parent / "notebooks", HERE / "lessons")
     site_parts.write_api(HERE / "api")
+
+
+def _lessons_are_here(app, docname, source):
+    source[0] = source[0].replace("](../notebooks/", "](lessons/")
 
 
 def _after(app, failure):

@@ -29,6 +29,7 @@ def write_lessons(notebooks: Path, folder: Path) -> None:
             source = "".join(cell["source"])
             if cell["cell_type"] == "markdown":
                 heading = (re.findall(r"^#+ (.+)", source, re.M) or [heading])[-1]
+                cell["source"] = source.replace("](../docs/", "](../")  # the lessons lie inside docs here
                 continue
             caption = figure_caption(source)
             alt = f"Figure of the section: {heading}" if caption == NO_CAPTION else caption.split(". ")[0]
