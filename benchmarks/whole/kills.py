@@ -1,18 +1,20 @@
 """kill -9 at random moments: afterwards every file is whole or absent, and the same command ends with the same bytes.
 
-python benchmarks/whole/kills.py [make mirror http train map run] [--times 100] [--seed 0]
+python benchmarks/whole/kills.py [make mirror http train maps run model map sweep] [--times 100] [--seed 0]
 
 A trial starts a command in an empty folder and a process of its own, and kills it after a time drawn evenly from 0 to
 1.1 times what it took undisturbed. What lies there is compared with what the undisturbed command wrote; a checkpoint,
-metrics.json and an executed notebook must be whole in themselves. Then the command is run again, to its end, and
-everything is compared. The commands are the library's, on images small enough for hundreds of trials; `run` has two
-small notebooks, and its kernel is left to itself, as when a terminal is closed. Hidden files are not looked at: nothing
-reads them. Those left at the end, locks apart, are counted. Exits with 1 when anything is lost. Linux and macOS.
+metrics.json, a table of maps and an executed notebook must be whole in themselves. Then the command is run again, to
+its end, and everything is compared, but for the seconds in a table of maps. The commands are the library's, on images
+small enough for hundreds of trials; `run` has two small notebooks, `sweep` four runs of one, and their kernels and
+Dask's processes are left to themselves, as when a terminal is closed. Hidden files are not looked at: nothing reads
+them. Those left at the end, locks apart, are counted. Exits with 1 when anything is lost. Linux and macOS.
 kill_run.py does the same to the user's own `hsichem run`.
 """
 
 import argparse
 import atexit
+import csv
 import hashlib
 import json
 import os
@@ -35,8 +37,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hsichem import Cube, datasets
 from hsichem.cubes import store_cube
+from hsichem.lab import Model, map_captures, plan_sweep, run_sweep, save_model
 from hsichem.lab import runner as rerun
 from hsichem.lab.results import Results
+from hsichem.loaders import write_cube
+from hsichem.pls import fit_pls
 from hsichem.unet import TrainConfig, TrainingImage, build_network, train_fold
 
 SMALL = {"samples": 2, "animals": 2, "rows": 64, "cols": 48, "length_mm": 150, "width_mm": 110}
@@ -82,6 +87,29 @@ def run(folder, notebooks=()):
     rerun.run_notebooks(notebooks, folder, {"results_dir": str(folder)})
 
 
+def models():
+    """(a PLS model, three images for it): twelve bands, of which one tells the content."""
+    rng, contents, nm = np.random.default_rng(0), np.linspace(10, 60, 8), np.linspace(800, 1000, 12)
+    spectra = 0.5 - 0.003 * contents[:, None] * np.exp(-(((nm - 930) / 30) ** 2)) + rng.normal(0, 1e-4, (8, 12))
+    facts = {"response": "fat", "unit": "% w/w", "wavelengths": nm.tolist(), "mask": "none", "bin": 1}
+    facts |= {"references": [10, 60], "colour_limits": [0, 100], "mean_errors": []}
+    facts |= dict.fromkeys(("crop_nm", "pitch_mm", "reflectance", "data", "metrics"))
+    images = [spectra[k] + rng.normal(0, 0.002, (60, 50, 12)) for k in (1, 3, 5)]
+    return Model("PLS", facts, linear=fit_pls(spectra, contents, n_components=2)), images, nm
+
+
+def save(folder, model=None):
+    save_model(folder, model)
+
+
+def map_images(folder, model=None, captures=None):
+    map_captures(model, captures, folder)
+
+
+def sweep_over(folder, notebook=None):
+    run_sweep(plan_sweep(str(notebook), {"seed": [0, 1, 2, 3]}, {}, folder))
+
+
 def commands(place: Path) -> dict:
     """name -> what it calls with the folder to write into; data sets, notebooks and the server stand in `place`."""
     files = []
@@ -109,14 +137,26 @@ def commands(place: Path) -> dict:
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         notebooks.append(place / f"0{n}_part.ipynb")
         nbformat.write(notebook, notebooks[-1])
+    alone = place / "alone.ipynb"
+    cells = [nbformat.v4.new_code_cell(text) for text in ("results_dir = None\nseed = 0", CELL.format(n=1))]
+    cells[0].metadata["tags"] = ["parameters"]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), alone)
+    (model, images, nm), captures = models(), {}
+    for k, image in enumerate(images):
+        captures[f"s{k}"] = place / "day" / f"s{k}.hdr"
+        write_cube(captures[f"s{k}"], image.astype(np.float32), nm)
     return {
         "make": make,
         "mirror": partial(fetch, mirror=str(place / "source")),
         "http": fetch,
         "train": train,
         "store": store,
-        "map": write_maps,
+        "maps": write_maps,
         "run": partial(run, notebooks=notebooks),
+        "model": partial(save, model=model),
+        "map": partial(map_images, model=model, captures=captures),
+        "sweep": partial(sweep_over, notebook=alone),
     }
 
 
@@ -154,11 +194,13 @@ def hidden(path: Path) -> bool:
 
 
 def essence(name: Path, content: bytes):
-    """What must come out the same: of a notebook cells and outputs, for its times of execution cannot."""
+    """What must come out the same: of a notebook cells and outputs, of maps all but seconds, for times cannot."""
+    if name.name == "maps.csv":
+        return [row | {"seconds": ""} for row in csv.DictReader(content.decode().splitlines())]
     if name.suffix != ".ipynb":
         return content
     cells = nbformat.reads(content.decode(), as_version=4).cells
-    return [(cell.source, cell.outputs, cell.metadata.papermill.exception) for cell in cells]
+    return [(cell.source, cell.outputs, cell.metadata.get("papermill", {}).get("exception")) for cell in cells]
 
 
 def broken(name: Path, content: bytes, folder: Path, reference: dict) -> bool:
@@ -168,6 +210,8 @@ def broken(name: Path, content: bytes, folder: Path, reference: dict) -> bool:
             torch.load(folder / name, weights_only=True)
         elif name.name == "metrics.json":
             json.loads(content)
+        elif name.name == "maps.csv":  # a line for each map that is there
+            return not all(row in essence(name, reference[name]) for row in essence(name, content))
         elif essence(name, content) != essence(name, reference[name]):
             return True
     except Exception as error:

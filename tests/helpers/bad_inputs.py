@@ -33,6 +33,7 @@ from hsichem.lab import (
     forge_share,
     load_model,
     map_captures,
+    model_files,
     paint_loss,
     save_model,
     show_exposures,
@@ -404,6 +405,21 @@ def rewritten(**changed):
     return model(spoil)
 
 
+def remade(**changed):
+    """A record that says something else, under a checksum that is right."""
+
+    def spoil(place):
+        record = json.loads((place / "model.json").read_text()) | changed
+        del record["checksum"]
+        names = ["linear.safetensors", *(f"member{k}.safetensors" for k in range(1, 1 + record["members"]))]
+        for name in names[1:]:
+            (place / name).write_bytes((place / names[0]).read_bytes())
+        record["checksum"] = model_files._checksum(record, {name: (place / name).read_bytes() for name in names})
+        (place / "model.json").write_text(json.dumps(record))
+
+    return model(spoil)
+
+
 def written(name, content):
     return model(lambda place: (place / name).write_bytes(content))
 
@@ -428,8 +444,16 @@ def unread(folder):
 PLS = models()["PLS"]
 
 
+def empty_notebook(folder):
+    return str(make_notebook(folder / "a.ipynb", "results_dir = None\nseed = 0"))
+
+
+def swept(folder):
+    sweep.run_sweep(sweep.plan_sweep(str(folder / "a.ipynb"), {"seed": [0]}, {}))
+
+
 def swept_elsewhere(folder):
-    plan = sweep.plan_sweep(str(make_notebook(folder / "a.ipynb", "results_dir = None\nseed = 0")), {"seed": [0]}, {})
+    plan = sweep.plan_sweep(empty_notebook(folder), {"seed": [0]}, {})
 
     def run():
         with locked(plan.folder / "sweep"):
@@ -845,6 +869,9 @@ MODELS = [
         (folder / "out").touch(), mapped("x.hdr")(folder))[1]),
     ("map: into a folder that is no folder of maps", "maps.csv is not a table of maps", lambda folder: (
         (folder / "out").mkdir(), (folder / "out" / "maps.csv").write_text("id,mean\n"), mapped("x.hdr")(folder))[2]),
+    ("map: read-only", "out/maps: cannot be written (Read-only file system)", refused(
+        "pathlib.Path.mkdir", errno.EROFS, lambda folder: map_captures(PLS, {}, folder / "out"))),
+    ("model: of networks, without them", "does not describe a model", remade(members=1, network=None)),
     ("map: disk full", "maps.csv: cannot be written (No space left on device)", refused(
         "os.replace", errno.ENOSPC, lambda folder: map_captures(PLS, {}, folder / "out"))),
 ]  # fmt: skip
@@ -871,6 +898,10 @@ SWEEPS = [
     ("sweep: a data set unknown", "'lamb' is not in the manifest; known", words(
         "sweep", "02_pls_maps", "-g", "dataset=lamb")),
     ("sweep: results in a file", "Directory 'tiny.ipynb' is a file", tiny("-g", "seed=1", "--results", "tiny.ipynb")),
+    ("sweep: read-only", "sweeps/a/sweep: cannot be written (Read-only file system)", refused(
+        "pathlib.Path.mkdir", errno.EROFS, swept, empty_notebook)),
+    ("sweep: disk full", "a.ipynb: cannot be written (No space left on device)", refused(
+        "shutil.copyfile", errno.ENOSPC, swept, empty_notebook)),
     ("sweep: another sweep is there", "sweeps/a is in use by another process", swept_elsewhere),
     ("sweep: nobody at the address", "no Dask scheduler answers at tcp://127.0.0.1:9", nobody_at("tcp://127.0.0.1:9")),
     ("sweep: an address that is none", "no Dask scheduler answers at ftp://a", nobody_at("ftp://a:1")),
