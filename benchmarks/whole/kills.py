@@ -1,6 +1,6 @@
 """kill -9 at random moments: afterwards every file is whole or absent, and the same command ends with the same bytes.
 
-python benchmarks/whole/kills.py [make mirror http train maps run model map sweep] [--times 100] [--seed 0]
+python benchmarks/whole/kills.py [make mirror http train store maps run model map sweep] [--times 100] [--seed 0]
 
 A trial starts a command in an empty folder and a process of its own, and kills it after a time drawn evenly from 0 to
 1.1 times what it took undisturbed. What lies there is compared with what the undisturbed command wrote; a checkpoint,

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 def test_killed_commands_lose_nothing():
     names = ["make", "http", "store", "maps", "model", "map"]
     command = [sys.executable, "benchmarks/whole/kills.py", *names, "--times", "4"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line.split() for line in done.stdout.splitlines()[1:]]
     assert [row[0] for row in rows] == names
