@@ -29,7 +29,9 @@ def meet(prepare, folder: Path) -> tuple[int, str, bool, list[str]]:
         before = set(folder.rglob("*"))
         group = Commands(commands={"call": click.Command("call", callback=what)}) if callable(what) else main
         result = CliRunner().invoke(group, ["call"] if callable(what) else what)
-    left = [str(path.relative_to(folder)) for path in set(folder.rglob("*")) - before if path.is_file()]
+    # an image that was read before the fault was seen may be kept, as the cache's own
+    new = [path for path in set(folder.rglob("*")) - before if path.is_file() and path.parent.parent.name != "stored"]
+    left = [str(path.relative_to(folder)) for path in new]
     traceback = not isinstance(result.exception, SystemExit)
     message = (f"{result.exception!r} " if traceback else "") + result.stderr.strip()
     shown = message.replace(f"{folder.resolve()}/", "").replace(f"{folder}/", "")
