@@ -240,3 +240,14 @@ def test_a_task_that_fails_is_raised_where_it_was_asked_for(tmp_path):
     assert engine.each_on("local", tmp_path)(half, {"a": 4, "b": 0}) == {"a": 2, "b": 0}
     with pytest.raises(InputError, match="3 is odd"):
         engine.each_on("local", tmp_path)(half, {"a": 3})
+
+
+@pytest.mark.slow
+def test_processes_of_this_computer_keep_their_memory(tmp_path):
+    """Else half of a training's time goes into giving it back: Dask's own default."""
+
+    def look(name):
+        return os.environ[name]
+
+    names = {name: name for name in engine.KEEP}
+    assert engine.each_on("local", tmp_path)(look, names) == {name: str(size) for name, size in engine.KEEP.items()}
