@@ -93,10 +93,10 @@ def run(dataset, preset, seed, results, scheduler, more):
     from hsichem import lab  # its runner takes seconds to import
 
     parameters = {"dataset": dataset, "preset": preset, "seed": seed}
-    if scheduler != "none" and (
-        scheduler or preset != "fast"
-    ):  # to start processes takes longer than a network of fast
-        parameters["scheduler"] = scheduler or "local"
+    # to start processes takes longer than to train a network of fast
+    scheduler = scheduler or ("none" if preset == "fast" else "local")
+    if scheduler != "none":
+        parameters["scheduler"] = scheduler
     for name, value in more:
         if name in OPTIONS:
             raise InputError(f"-p {name} {value}: give it as {OPTIONS[name]} {value}.")

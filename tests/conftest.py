@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from helpers.lab import CHROMIUM, SHOTS
 
 # Fixtures that tell what a test needs: markers for `pytest -m`.
 COSTS = {"mirror": "public_data", "browser": "browser", "executed": "slow"}
@@ -30,3 +31,17 @@ def mirror():
     if not os.environ.get("HSICHEM_DATA_MIRROR"):
         pytest.skip("needs the public data: set HSICHEM_DATA_MIRROR to the folder that holds them")
     return Path(os.environ["HSICHEM_DATA_MIRROR"])
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Debian's Chromium, driven by Playwright."""
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"needs {CHROMIUM} (apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()

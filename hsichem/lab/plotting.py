@@ -121,14 +121,14 @@ def _closed(fig):
     return fig
 
 
-def live_curves(every: int = 5):
-    """An on_epoch for `hsichem.unet.train_folds`: below the cell, the loss by epoch, drawn anew every few epochs."""
+def live_curves():
+    """An on_epoch for `hsichem.unet.train_folds`: below the cell, the loss by epoch, drawn anew every fifth epoch."""
     from IPython.display import display
 
     handle = display("The curve of the network in training appears here.", display_id=True)
 
     def draw(history):
-        if len(history) % every == 0:
+        if len(history) % 5 == 0:
             fig, ax = plt.subplots(figsize=(6.5, 3))
             for term in ("total", "mse", "validation_mse"):
                 if term in history[0]:

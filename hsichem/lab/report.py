@@ -26,10 +26,11 @@ MORE = {
 ABOUT = {
     "PLS": "Partial least squares on the mean spectra of whole images. It reads each pixel alone, and nothing in it "
     "pays for the noise of pixels.",
-    "U-Net": "A network that sees the neighbours of a pixel, trained on one mean value for each image.",
-    "pixel network": "The same training, but it sees no neighbours: the gap to the U-Net is what they are worth.",
+    "U-Net": "A network that sees the neighbours of a pixel. It is trained on one mean value for each image and, but "
+    "for the preset paper, on what a linear model reads in pixels that it was not shown.",
+    "pixel network": "The same training, but it sees no neighbours. One network, without a filter.",
 }
-RUN_OPTIONS = ("dataset", "preset", "seed")  # of `hsichem run`; every other parameter is given with -p
+RUN_OPTIONS = ("dataset", "preset", "seed", "scheduler")  # of `hsichem run`; every other parameter is given with -p
 
 
 def write_report(folder: Path) -> Path:
@@ -50,7 +51,7 @@ def write_report(folder: Path) -> Path:
     settings = metrics.get("settings", {}) | given
     entry = datasets.read_manifest().get(settings.get("dataset"))
     methods = metrics.get("methods", {})
-    claims = next((section["claims"] for section in metrics.values() if "claims" in section), [])
+    claims = metrics.get("05_which_map", {}).get("claims", [])
     maps = folder / "maps.png"
     return write_page(
         folder / "report.html",

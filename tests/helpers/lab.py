@@ -14,6 +14,7 @@ import nbformat
 
 CHROMIUM = "/usr/bin/chromium"
 ROOT = Path(__file__).parents[2]
+SHOTS = ROOT / "build" / "screenshots"  # what a test has seen, to look at
 KERNEL = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
 
 

@@ -8,7 +8,8 @@ import pytest
 from helpers.metrics import METRICS, without_truth
 
 from hsichem import InputError, datasets
-from hsichem.lab.report import figure_caption, write_report
+from hsichem.cli import OPTIONS
+from hsichem.lab.report import RUN_OPTIONS, figure_caption, write_report
 
 PNG = base64.b64encode(b"\x89PNG not really").decode()
 VOID = {"meta", "img", "link", "br"}
@@ -58,6 +59,7 @@ def results(tmp_path, monkeypatch):
     (folder / "metrics.json").write_text(json.dumps(METRICS))
     (folder / "maps.png").write_bytes(b"maps of all methods")
     parameters = {"dataset": "phantom-belly", "preset": "fast", "seed": 3, "epochs": 5, "results_dir": "/somewhere"}
+    parameters["scheduler"] = "local"
     image = {"output_type": "display_data", "data": {"image/png": PNG[:8] + "\n" + PNG[8:] + "\n"}}
     source = ["# Figure: A map of fat. Look at the <edges>;\n", "# they blur.\n", "show()\n", "# Not caption.\n"]
     (folder / "01_part.ipynb").write_text(executed(source, [image], parameters))
@@ -160,7 +162,7 @@ def said(results, metrics=None):
 
 def test_the_page_opens_with_a_verdict_of_three_sentences(results):
     assert said(results, trained(results)) == (
-        "Believe the map of U-Net: its pixels are nearest to the truth of the test images and err by 31.80 % w/w; the "
+        "Believe the U-Net map: its pixels are nearest to the truth of the test images and err by 31.80 % w/w; the "
         "next is PLS with 152. This is sure for images like these: its error is 0.21 times that of PLS (paired 95 % "
         "interval 0.18 to 0.25); without the truth the choice is the same. Next, look at its maps for stains, glare "
         "and rims, which no number sees, and then map new captures."
@@ -172,7 +174,7 @@ def test_the_page_opens_with_a_verdict_of_three_sentences(results):
 def test_the_verdict_without_truth_rests_on_two_numbers_and_says_what_they_cannot_see(results):
     without = trained(results, without_truth())
     assert said(results, without) == (
-        "Believe the map of U-Net: the error to expect of its pixels, from the error of the mean and the held-out "
+        "Believe the U-Net map: the error to expect of its pixels, from the error of the mean and the held-out "
         "error, is the smallest, 30.10 % w/w; the next is PLS with 140. This is likely: the 95 % intervals of the two "
         "held-out errors are apart, but an error that all pixels of an image share, and the linear models too, shows "
         "in no number here. Next, look at its maps for stains, glare and rims, which no number sees, and then map new "
@@ -188,14 +190,14 @@ def test_networks_that_are_not_trained_get_no_verdict(results, page):
     assert said(results).endswith(
         "Next, run the preset lesson: here the networks are not trained, so there is no verdict on U-Net."
     )
-    assert "Nothing was compared with it" in said(results) and "Believe the map of PLS" in said(results)
+    assert "Nothing was compared with it" in said(results) and "Believe the PLS map" in said(results)
     assert "What is said here of the U-Net is no evidence" in page.text
     fast = json.loads((results / "metrics.json").read_text()) | {"settings": {"preset": "fast"}}
     assert "no verdict on U-Net" in said(results, trained(results, fast))
     (results / "01_part.ipynb").write_text(executed([], [], {"preset": "lesson", "epochs": 29}))
     assert "no verdict on U-Net" in said(results, METRICS)
     (results / "01_part.ipynb").write_text(executed([], [], {"preset": "lesson", "epochs": 30}))
-    assert "Believe the map of U-Net" in said(results)
+    assert "Believe the U-Net map" in said(results)
 
 
 def trained(results, metrics=METRICS):
@@ -234,7 +236,8 @@ def test_everything_is_escaped_and_complete(page):
     entry = datasets.read_manifest()["phantom-belly"]
     assert ["licence", entry["licence"]] in table_with(page, "field")
     assert ["citation", entry["citation"]] in table_with(page, "field")
-    assert "hsichem run --dataset phantom-belly --preset fast --seed 3 -p epochs 5" in page.text
+    assert "hsichem run --dataset phantom-belly --preset fast --seed 3 -p epochs 5 --scheduler local" in page.text
+    assert set(RUN_OPTIONS) == set(OPTIONS) - {"results_dir"}  # the command line refuses -p for what has an option
     assert "/somewhere" not in page.text  # results_dir is of one machine
     maps, image = [attributes["src"] for tag, attributes in page.tags if tag == "img"]
     assert base64.b64decode(maps.partition(",")[2]) == b"maps of all methods"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.lab import CHROMIUM, in_kernel, open_lab, run_all, waiting, watched
+from helpers.lab import SHOTS, in_kernel, open_lab, run_all, waiting, watched
 
 from hsichem.lab import explore
 from hsichem.lab.explorer.figure import coloured, lookup_table
@@ -17,9 +17,7 @@ from hsichem.lab.explorer.scene import map_layer
 from hsichem.lab.results import Results
 from hsichem.lab.sweep import plan_sweep, write_sweep_page
 
-pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"needs {CHROMIUM} (apt-get install chromium)")
 ROOT = Path(__file__).parents[2]
-SHOTS = ROOT / "build" / "screenshots"
 MAKE = """
 import numpy as np
 from hsichem import Cube
@@ -35,17 +33,6 @@ exec(MAKE, made)
 REGION = [[8, 4], [20, 4], [20, 16], [8, 16]]
 BAR = np.s_[26:, :14]  # where the scale bar of the first map lies: not compared
 TYPED = "8, 4; 20, 4; 20, 16; 8, 16"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 def point(page, name, row, col):

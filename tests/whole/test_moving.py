@@ -4,12 +4,10 @@ Each is opened on a page of its own, by light and dark, and all of them in Jupyt
 build/screenshots. A JavaScript error fails the test.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from helpers.lab import CHROMIUM, open_lab, run_all, waiting, watched
+from helpers.lab import SHOTS, open_lab, run_all, waiting, watched
 from helpers.moving import page_of
 from scipy import ndimage
 
@@ -17,8 +15,6 @@ from hsichem.lab.explorer.figure import lookup_table
 from hsichem.maps import fit_variogram, semivariogram
 from hsichem.unet import PUBLISHED_WEIGHTS, map_losses
 
-pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"needs {CHROMIUM} (apt-get install chromium)")
-SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 MAKE = """
 import numpy as np
 from hsichem.lab import forge_share, paint_loss, show_exposures, show_training, stack_noise
@@ -52,17 +48,6 @@ mask, truth, shots, film, toy, looks, losses = (
     made[name] for name in ("mask", "truth", "shots", "film", "toy", "looks", "losses")
 )
 b, noise, contrast = (made[name] for name in ("b", "noise", "contrast"))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture
