@@ -101,6 +101,9 @@ def bars(edges, parts, unit: str) -> Figure:
     ax.bar(edges[:-1], parts, np.diff(edges), ends - parts, align="edge", color=colours)
     ax.axhline(0, color="0.3", lw=1)
     ax.axhline(ends[-1], color="0.3", lw=1, ls="--")
-    ax.set_title(f"noise of one pixel: {ends[-1]:+.1f} {unit}, the sum of {len(parts)} bands", fontsize=10)
+    told = f"noise of one pixel: {ends[-1]:+.1f} {unit}, the sum of {len(parts)} bands; orange adds, blue takes away"
+    ax.set_title(told, fontsize=10)
+    ax.use_sticky_edges = False  # else the outermost bars end at the frame
+    ax.margins(y=0.08)
     ax.set(xlabel="wavelength (nm)", ylabel=f"added up ({unit})", xlim=(edges[0], edges[-1]))
     return fig
