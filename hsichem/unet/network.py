@@ -19,8 +19,8 @@ AT_ONCE = 64  # bands that the stem makes; the published network has 56
 class Stem(nn.Module):
     """Conv3d of one filter over 7 bands x 2 x 2 pixels, stride 2 in space: (B, bands, H, W) -> (B, bands-6, H/2, W/2).
 
-    Conv3d has no fast CPU kernel, so the filter is laid out as a band matrix for conv2d. Most of that is zeros, the more
-    the more bands: so bands are taken AT_ONCE, and the work grows with their number, not with its square. All later
+    Conv3d has no fast CPU kernel, so the filter is laid out as a band matrix for conv2d: AT_ONCE bands by themselves,
+    for of all bands it would be zeros but for a diagonal, and the work would grow with their number squared. All later
     layers keep the memory format of x: channels_last is faster forwards, contiguous is faster to train (measured on
     CPU).
     """
