@@ -21,8 +21,9 @@ def bootstrap_interval(statistic, *arrays, groups=None, level=0.95, repeats=1000
     labels = np.arange(len(arrays[0])) if groups is None else np.asarray(groups)
     if any(len(a) != len(labels) for a in arrays):
         raise InputError(f"arrays of {[len(a) for a in arrays]} rows and {len(labels)} groups; expected equal lengths.")
-    members = [np.flatnonzero(labels == g) for g in np.unique(labels)]
-    g = len(members)
+    _, group, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    members = np.split(np.argsort(group, kind="stable"), np.cumsum(sizes)[:-1])  # rows of each group, in one sort
+    g = len(sizes)
     if g < 2:
         raise InputError(f"{g} group to draw from; an interval needs at least two.")
     if not 0 < level < 1:

@@ -13,13 +13,16 @@ from torch.nn import functional as F
 from hsichem._base import InputError
 
 KERNEL_BANDS = 7  # of the stem
+AT_ONCE = 64  # bands that the stem makes; the published network has 56
 
 
 class Stem(nn.Module):
     """Conv3d of one filter over 7 bands x 2 x 2 pixels, stride 2 in space: (B, bands, H, W) -> (B, bands-6, H/2, W/2).
 
-    Conv3d has no fast CPU kernel, so the filter is laid out as a band matrix for conv2d. All later layers keep the
-    memory format of x: channels_last is faster forwards, contiguous is faster to train (measured on CPU).
+    Conv3d has no fast CPU kernel, so the filter is laid out as a band matrix for conv2d: AT_ONCE bands by themselves,
+    for of all bands it would be zeros but for a diagonal, and the work would grow with their number squared. All later
+    layers keep the memory format of x: channels_last is faster forwards, contiguous is faster to train (measured on
+    CPU).
     """
 
     def __init__(self):
@@ -27,11 +30,18 @@ class Stem(nn.Module):
         self.conv = nn.Conv3d(1, 1, (KERNEL_BANDS, 2, 2), stride=(1, 2, 2))
 
     def forward(self, x):
+        # torch asks the strides for the format, which one image, or some of its bands, leave open
+        channels_last = x.is_contiguous(memory_format=torch.channels_last)
+        starts = range(0, x.shape[1] - KERNEL_BANDS + 1, AT_ONCE)
+        parts = [self._some(x[:, start : start + AT_ONCE + KERNEL_BANDS - 1], channels_last) for start in starts]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+    def _some(self, x, channels_last):
         out_bands = x.shape[1] - KERNEL_BANDS + 1
         out = torch.arange(out_bands, device=x.device)[:, None]
         weight = x.new_zeros((out_bands, x.shape[1], 2, 2), dtype=self.conv.weight.dtype)
         weight[out, out + torch.arange(KERNEL_BANDS, device=x.device)] = self.conv.weight[0, 0]
-        if x.is_contiguous(memory_format=torch.channels_last):  # torch asks the strides, which one image leaves open
+        if channels_last:
             weight = weight.contiguous(memory_format=torch.channels_last)
         return F.conv2d(x, weight, self.conv.bias.expand(out_bands), stride=2)
 

@@ -45,6 +45,34 @@ def test_bootstrap_draws_whole_groups():
     assert grouped == pytest.approx(single, rel=1e-12)  # four images of each animal tell no more than one
 
 
+def test_groups_are_told_apart_by_one_sort_and_drawn_as_they_were():
+    class Label(str):
+        compared = 0
+        __hash__ = str.__hash__
+
+        def __lt__(self, other):
+            Label.compared += 1
+            return str.__lt__(self, other)
+
+        def __eq__(self, other):
+            Label.compared += 1
+            return str.__eq__(self, other)
+
+        def __ne__(self, other):
+            return not self == other
+
+    rng, n = np.random.default_rng(5), 400
+    x, names = rng.normal(size=n), [f"animal {k}" for k in rng.integers(n, size=n)]
+    labels = np.array([Label(name) for name in names], dtype=object)
+    low, high = bootstrap_interval(np.mean, x, groups=labels, repeats=20)
+    assert Label.compared < 30 * n  # n log n; each label with each would be 0.6 n^2
+    members = [np.flatnonzero(np.equal(names, name)) for name in sorted(set(names))]
+    drawn = np.random.default_rng(0).integers(len(members), size=(20, len(members)))
+    means = [x[np.concatenate([members[k] for k in draw])].mean() for draw in drawn]
+    g = len(members)
+    assert (high - low) / 2 == pytest.approx(stats.t.ppf(0.975, g - 1) * np.sqrt(g / (g - 1)) * np.std(means), rel=1e-9)
+
+
 def test_bootstrap_of_several_figures_is_that_of_each():
     x = np.random.default_rng(4).normal(size=(15, 3))
     low, high = bootstrap_interval(lambda rows: rows.mean(axis=0), x)

@@ -12,9 +12,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from hsichem import Cube, InputError
-from hsichem.unet.network import ChemicalUNet, Ensemble
+from hsichem.unet.network import AT_ONCE, ChemicalUNet, Ensemble, Stem
 from hsichem.unet.predict import predict_map
 from hsichem.unet.weights import load_published
 
@@ -80,6 +81,26 @@ def test_outputs_and_gradients_equal_the_naive_network(padding, depth, rows, col
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5 * float(theirs.detach().abs().max()))
     for a, b in zip(our_gradients, their_gradients, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4 * float(b.abs().max()))
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_the_stem_of_many_bands_is_the_published_convolution_and_grows_with_their_number(memory_format):
+    """Not with its square, as it does where all bands are convolved with all."""
+    torch.manual_seed(0)
+    stem, work = Stem(), []
+    for bands in (AT_ONCE + 7, 2 * AT_ONCE + 6, 4 * AT_ONCE + 6, 8 * AT_ONCE + 6):
+        x = torch.rand(2, bands, 8, 6).to(memory_format=memory_format).requires_grad_()
+        with FlopCounterMode(display=False) as counter:
+            ours = stem(x)
+        work.append(counter.get_total_flops())
+        theirs = stem.conv(x[:, None])[:, 0]
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+        assert ours.is_contiguous(memory_format=memory_format)
+        inputs = [x, *stem.parameters()]
+        gradients = [torch.autograd.grad((out**2).sum(), inputs) for out in (ours, theirs)]
+        for a, b in zip(*gradients, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4 * float(b.abs().max()))
+    assert work[3] == 2 * work[2] == 4 * work[1]
 
 
 def test_weights_start_kaiming_normal_over_the_inputs_and_biases_at_zero():
