@@ -96,6 +96,7 @@ def write_explorer(path: Path) -> None:
     """The explorer of one test belly: truth, PLS, the linear map with and without a filter. Without a network."""
     import numpy as np
 
+    from hsichem.cubes import block_mean
     from hsichem.datasets import open_dataset
     from hsichem.lab import explore
     from hsichem.maps import filtered, looks, map_grid, noise_of
@@ -111,9 +112,9 @@ def write_explorer(path: Path) -> None:
     cube = images.cube(sample)
     penalised = fit_penalised(spectra, reference, cubes, groups).with_penalty(0.01)  # as notebook 02 chooses it
     grid, two = map_grid({"": cube}), looks(penalised, {"": cube})
-    maps = {"truth": np.where(cube.foreground, sample.truth(), np.nan)}
-    maps["PLS"] = fit_pls(spectra, reference, groups).predict_map(cube)
-    maps["linear"] = penalised.predict_map(cube)
+    maps = {"truth": block_mean(np.where(cube.foreground, sample.truth(), np.nan))}
+    maps["PLS"] = block_mean(fit_pls(spectra, reference, groups).predict_map(cube))
+    maps["linear"] = two[""].mean(axis=0)
     noise = noise_of(two, grid)
     maps["linear non-local means"] = filtered(two[""].mean(axis=0), grid[""], "non-local means", 0.8, noise)
     explore(maps, cube).save_html(path)

@@ -33,12 +33,14 @@ def held_out_error(looks: dict, readings: dict, masks: dict, groups=None, seed=0
     readings: {image: (2, rows, cols)} what an unbiased linear model reads in the pixels that were seen then, as
     `looks_of` its map; masks: {image: (rows, cols) bool} of the map's grid; groups: (n,) labels drawn together.
     Returns held_out, the root of the mean squared error less the noise (0 where the noise is larger), with its 95 %
-    interval by bootstrap over the groups, and noise, the standard deviation of a reading. All in the unit of the map.
+    interval by bootstrap over the groups, and noise, the standard deviation of a reading, all in the unit of the map;
+    and squares, the squared error of each image in order, from which two methods can be compared in pairs.
     """
     squares, noise = zip(*(held_out_square(looks[name], readings[name], masks[name]) for name in looks), strict=True)
     low, high = bootstrap_interval(np.mean, squares, groups=groups, seed=seed)
     root = np.sqrt(np.maximum([np.mean(squares), low, high], 0)).tolist()
-    return {"held_out": root[0], "held_out_interval": root[1:], "noise": float(np.sqrt(np.mean(noise)))}
+    found = {"held_out": root[0], "held_out_interval": root[1:], "noise": float(np.sqrt(np.mean(noise)))}
+    return found | {"squares": [float(square) for square in squares]}
 
 
 def held_out_square(looks, readings, mask) -> tuple[float, float]:

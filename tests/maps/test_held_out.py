@@ -44,6 +44,8 @@ def test_it_is_the_error_against_the_truth_that_it_never_sees(scene):
         assert found[name]["held_out"] == pytest.approx(true[name], rel=0.05, abs=0.3), name
         low, high = found[name]["held_out_interval"]
         assert low <= found[name]["held_out"] <= high
+        each = [np.mean(np.square(error)) for error in errors]  # of each image
+        np.testing.assert_allclose(found[name]["squares"], each, rtol=0.15, atol=2)
     assert min(true, key=true.get) == "smoothed" == min(found, key=lambda name: found[name]["held_out"])
     assert found["flat"]["noise"] == pytest.approx(NOISE / 2**0.5, rel=0.05)  # of two pixels
 

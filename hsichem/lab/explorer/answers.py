@@ -39,30 +39,37 @@ def driving_bands(model, spectrum, mean) -> np.ndarray:
     return chosen
 
 
-def spectra_plots(cube: Cube | None, pins, regions: dict, model=None) -> list[dict]:
+def spectrum_at(cube: Cube, place, side: int) -> np.ndarray:
+    """(bands,): the mean of the block of side x side pixels that holds the place, as a map of such blocks reads it."""
+    row, col = (n // side * side for n in place)
+    return cube.values[row : row + side, col : col + side].mean(axis=(0, 1), dtype=np.float64)
+
+
+def spectra_plots(cube: Cube | None, pins, regions: dict, model=None, side: int = 1) -> list[dict]:
     """The spectra of pins and regions beside the sample's mean, and the regression vector; shaded: the driving bands.
 
-    Nothing without a cube.
+    Nothing without a cube. side: of the blocks that the maps show, whose mean the spectrum of a pin is.
     """
     if cube is None:
         return []
     nm, mean = cube.wavelengths, cube.mean_spectrum()
     series = [_line("mean of the sample", nm, mean, colour=GREY)]
     for k, pin in enumerate(pins):
-        series.append(_line(f"pin {k + 1}", nm, cube.values[tuple(pin)], colour=_colour(k), pin=list(pin)))
+        series.append(_line(f"pin {k + 1}", nm, spectrum_at(cube, pin, side), colour=_colour(k), pin=list(pin)))
     for k, (name, corners) in enumerate(regions.items()):
         within = polygon_mask(corners, cube.foreground.shape) & cube.foreground
         if within.any():
             seen = cube.values[within].mean(axis=0, dtype=np.float64)
             series.append(_line(name, nm, seen, dash=_dash(k), corners=corners))
     told = f"Spectra of {', '.join(line['name'] for line in series)}, {nm[0]:.0f} to {nm[-1]:.0f} nm."
-    plots = [_plot("Spectra", WAVELENGTH, "reflectance", series, told)]
+    note = f"a pin or the cursor: the mean of {side} x {side} pixels" if side > 1 else ""
+    plots = [_plot("Spectra", WAVELENGTH, "reflectance", series, told, note)]
     if model is None:
         return plots
     title, unit = f"Regression vector, {model.n_components} components", model.preprocessing or "reflectance"
     plots.append(_plot(title, WAVELENGTH, f"% per {unit}", [_line("b", nm, model.coefficients)], title))
     if pins:
-        shaded = _intervals(nm, driving_bands(model, cube.values[tuple(pins[-1])], mean))
+        shaded = _intervals(nm, driving_bands(model, spectrum_at(cube, pins[-1], side), mean))
         where = ", ".join(f"{low:.0f} to {high:.0f}" for low, high in shaded)
         for each in plots:
             each |= {"shaded": shaded, "shaded_for": list(pins[-1])}

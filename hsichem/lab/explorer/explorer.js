@@ -678,7 +678,7 @@ function render({ model, el, alone = false }) {
     if (maps.some((map) => map.pair) && model.get("difference").includes(message.layer.name)) subtract();
     later();
   };
-  const reshow = () => (choices(), arrange());
+  const reshow = () => ((spectrum = asked = null), choices(), arrange()); // of blocks or of pixels, as maps shown are
   const repin = () => (showFields(), showPins(), showPlots(), later());
   const redraw = () => (showFields(), answer(), later());
   const replot = () => ((hull = []), showPlots());

@@ -65,7 +65,7 @@ class Explorer(VBox):
 
     def __init__(self, source):
         self._source, self._lock = source, threading.RLock()  # one lock for the models and what is made with them
-        self._answers, self._stale, self.controls = {}, set(), {}
+        self._answers, self._stale, self._side, self.controls = {}, set(), 1, {}
         self.canvas = MapCanvas(limits=list(source.limits))
         super().__init__(sample=next(iter(source.names.values())))
         self._open()
@@ -83,6 +83,7 @@ class Explorer(VBox):
         self.controls["variogram"].observe(lambda _: self._renew("variogram"), "value")
         self.observe(lambda _: self._open(), "sample")
         self.observe(lambda _: self._renew("spectra"), ["pins", "regions"])
+        self.observe(lambda _: self._finest() == self._side or self._renew("spectra"), "shown")
         self.canvas.on_msg(self._heard)
 
     # ---- layers
@@ -107,9 +108,9 @@ class Explorer(VBox):
                 messages = [layer.message(name) for name, layer in scene.layers.items()]
                 self.canvas.mask = np.packbits(scene.mask).tobytes()
                 self.canvas.layers, self.canvas.images = map(list, zip(*messages, strict=True))
-            self.shown = [name for name in self.shown if name in scene.layers] or scene.first
             self.pins = [pin for pin in self.pins if pin[0] < rows and pin[1] < cols]
             self.regions = {k: v for k, v in self.regions.items() if polygon_mask(v, scene.mask.shape).any()}
+            self.shown = [name for name in self.shown if name in scene.layers] or scene.first
             self._stale = set(PARTS)
 
     def _move(self, names):
@@ -129,13 +130,19 @@ class Explorer(VBox):
 
     # ---- answers
 
+    def _finest(self) -> int:
+        """Side of the smallest pixels that are shown, in pixels of the image: spectra are of pixels that large."""
+        shown = (self._scene.layers[name] for name in self.shown if name in self._scene.layers)
+        return min((layer.step for layer in shown if not layer.photo), default=1)
+
     def _renew(self, *changed):
         """Make the parts that have changed or are stale anew, and send them."""
         with self._lock:
             stale, scene = self._stale | set(changed), self._scene
             if "spectra" in stale:
                 model = scene.models[self._at()["components"] - 1] if scene.models else None
-                self._answers["spectra"] = answers.spectra_plots(scene.cube, self.pins, self.regions, model)
+                self._side = self._finest()
+                self._answers["spectra"] = answers.spectra_plots(scene.cube, self.pins, self.regions, model, self._side)
             if "variogram" in stale:
                 name = self.controls["variogram"].value
                 layers = [scene.layers[name]] if name in scene.layers else []  # another sample may have other maps
@@ -150,7 +157,7 @@ class Explorer(VBox):
             self._renew()
         elif (cube := self._scene.cube) is not None:
             row, col = (min(n, last - 1) for n, last in zip(message["place"], cube.foreground.shape, strict=True))
-            spectrum = cube.values[row, col].astype(np.float32).tobytes()
+            spectrum = answers.spectrum_at(cube, (row, col), self._finest()).astype(np.float32).tobytes()
             self.canvas.send({"kind": "spectrum", "place": [row, col]}, [spectrum])
 
     def region_values(self, region: str | None = None) -> dict[str, np.ndarray]:

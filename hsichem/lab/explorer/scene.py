@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hsichem._base import InputError
-from hsichem.cubes import Cube, smooth
+from hsichem.cubes import Cube, block_mean, smooth
 
 RED_GREEN_BLUE = (640, 550, 460)  # nm
 OWN_SCALE = {"T2": "", "Q": "", "SD": "%"}  # last word of the name -> unit; the others share one scale
 BY_WEIGHT = "U-Net by weight"
+SINGLE = "PLS single pixels"
 KINDS = {  # of map, in the order of the list to choose from -> how names begin
     "truth": ("truth",),
     "linear models": ("pls", "linear"),
@@ -20,7 +21,7 @@ KINDS = {  # of map, in the order of the list to choose from -> how names begin
 }
 SLIDERS = {  # -> the layers that follow it
     "band": ("band",),
-    "components": ("PLS", "PLS smoothed"),
+    "components": ("PLS", SINGLE, "PLS smoothed"),
     "smoothing": ("PLS smoothed",),
     "weight": (BY_WEIGHT,),
 }
@@ -65,14 +66,15 @@ class Scene:
     """One sample: its layers by name, and what those that follow a slider are made from.
 
     mask: (rows, cols) bool; cube: the image as the models see it, None where it is unknown; models: PLS of 1, 2, ...
-    components; by_weight: weight of the smoothness term -> map of the U-Net trained with it; first: names of the maps
-    that it opens with.
+    components; by_weight: weight of the smoothness term -> map of the U-Net trained with it; side: of the blocks whose
+    means the maps of PLS are, where other maps have pixels that large; first: names of the maps that it opens with.
     """
 
     name: str
     mask: np.ndarray
     cube: Cube | None = None
     models: tuple = ()
+    side: int = 1
     by_weight: dict[str, Layer] = field(default_factory=dict)
     layers: dict[str, Layer] = field(default_factory=dict)
     first: list[str] = field(default_factory=list)
@@ -99,11 +101,16 @@ class Scene:
         elif name == BY_WEIGHT:  # another sample may lack a map of this weight
             layer = self.by_weight.get(at.get("weight"), next(iter(self.by_weight.values())))
         elif name == "PLS":
-            values = self.models[at["components"] - 1].predict_map(self.cube)
-            layer = map_layer(name, values, self.mask.shape, f"{at['components']} components")
+            values, note = self.models[at["components"] - 1].predict_map(self.cube), f"{at['components']} components"
+            if self.side > 1:
+                self.layers[SINGLE] = map_layer(SINGLE, values, self.mask.shape, note)
+            layer = map_layer(name, block_mean(values, self.side), self.mask.shape, note)
+        elif name == SINGLE:  # made with PLS
+            layer = self.layers[SINGLE]
         else:
             model, width = self.models[at["components"] - 1], at["smoothing"]
-            values = smoothed_prediction(model, self.cube, self.layers["PLS"].values, width)
+            plain = self.layers[SINGLE if self.side > 1 else "PLS"].values
+            values = block_mean(smoothed_prediction(model, self.cube, plain, width), self.side)
             layer = map_layer(name, values, self.mask.shape, f"{width:g} pixels")
         self.layers[name] = layer
         return layer

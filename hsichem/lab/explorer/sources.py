@@ -83,24 +83,27 @@ class RunSource:
         self.first = ("truth", "PLS", pls.get("opponent", "PLS smoothed"), "U-Net")
 
     def scene(self, name: str, at: dict) -> Scene:
-        """The sample's image, its truth where it is known, PLS by components, and every map that was saved of it."""
+        """The sample's image, its truth where it is known, PLS by components, and every map that was saved of it.
+
+        What it opens with is on the networks' grid, of blocks of 2 x 2 pixels. PLS is there pixel by pixel, too.
+        """
         sample = self.samples[name]
         whole = sample.load()
         cube = crop_and_bin(whole, self.images.crop_nm, self.images.bin)
         mask, full = cube.foreground, cube.foreground.shape
-        scene = Scene(name, mask, cube, self.models)
+        scene = Scene(name, mask, cube, self.models, side=2)
         layers, by_weight = scene.layers, scene.by_weight
         layers["image"] = false_colour(whole)
         scene.make("band", at)
         if (truth := sample.truth()) is not None:
-            layers["truth"] = map_layer("truth", np.where(mask, truth, np.nan), full)
+            layers["truth"] = map_layer("truth", block_mean(np.where(mask, truth, np.nan)), full)
         scene.make("PLS", at)
         scene.make("PLS smoothed", at)
         saved = self.results.maps_of_sample(name)
         saved.pop("reader", None)  # of the held-out error: as noisy as PLS, and in no table
         if "PLS" in saved:
             fitted = self.models[self.start["components"] - 1].predict_map(cube)
-            if saved["PLS"].shape != fitted.shape:
+            if saved["PLS"].shape != full:
                 fitted = block_mean(fitted)
             if not np.allclose(saved["PLS"], fitted, atol=0.1, equal_nan=True):
                 saved["PLS as saved"] = saved["PLS"]  # made with other settings than metrics.json tells

@@ -38,7 +38,7 @@ def test_a_run_shows_what_is_there(run):
     layers = {layer["name"]: layer for layer in e.canvas.layers}
     assert list(layers) == [
         *("truth", "PLS", "PLS smoothed", "U-Net"),  # it opens with these
-        *("PLS as saved", "U-Net by weight", "PLS T2", "image", "band"),
+        *("PLS single pixels", "PLS as saved", "U-Net by weight", "PLS T2", "image", "band"),
     ]
     assert e.shown == ["truth", "PLS", "PLS smoothed", "U-Net"]
     kinds = {layer["name"]: layer["kind"] for layer in e.canvas.layers}
@@ -46,8 +46,11 @@ def test_a_run_shows_what_is_there(run):
     assert kinds["U-Net by weight"] == "networks" and kinds["band"] == kinds["image"] == "camera"
     sample = source.samples[name]
     cube = source.images.cube(sample)
-    pls = np.frombuffer(e.canvas.images[1], np.float32).reshape(cube.mask.shape)
-    assert_array_equal(pls, source.models[2].predict_map(cube))
+    fitted = source.models[2].predict_map(cube)
+    pls = np.frombuffer(e.canvas.images[1], np.float32).reshape(np.array(cube.mask.shape) // 2)
+    assert_array_equal(pls, block_mean(fitted))
+    assert_array_equal(e.maps["PLS single pixels"], fitted)
+    assert {layers[name]["step"] for name in e.shown} == {2}  # one grid, as in the table of methods
     assert layers["PLS smoothed"]["note"] == "1.5 pixels" and layers["PLS T2"]["scale"] is not None
     assert layers["U-Net by weight"]["note"] == "weight 0" and e.canvas.grid["pitch"] == cube.pitch_mm
     assert layers["PLS T2"]["note"] == "3 components"  # of the run: no slider moves it
@@ -68,7 +71,7 @@ def test_it_opens_with_the_filter_that_the_run_chose_without_a_truth(run, tmp_pa
 
 def test_a_saved_pls_map_of_either_grid_is_no_second_map(run, tmp_path):
     _, source, name = run
-    fitted = source.scene(name, source.start).layers["PLS"].values
+    fitted = source.scene(name, source.start).layers["PLS single pixels"].values
     for values in (fitted, block_mean(fitted)):
         results = Results(tmp_path)
         results.save("settings", {"dataset": "phantom-belly", "preset": "lesson", "seed": 0})
@@ -82,7 +85,8 @@ def test_sliders_of_a_run(run):
     e = explore(results)
     cube = source.images.cube(source.samples[name])
     e.controls["components"].value = 6
-    assert_array_equal(e.maps["PLS"], source.models[5].predict_map(cube))
+    assert_array_equal(e.maps["PLS"], block_mean(source.models[5].predict_map(cube)))
+    assert_array_equal(e.maps["PLS single pixels"], source.models[5].predict_map(cube))
     e.controls["smoothing"].value = 0
     assert_array_equal(e.maps["PLS smoothed"], e.maps["PLS"])
     e.controls["weight"].value = "20"
@@ -90,12 +94,34 @@ def test_sliders_of_a_run(run):
     other = list(source.names.values())[1]
     e.sample = other  # the sliders stay where they are
     cube = source.images.cube(source.samples[other])
-    assert_array_equal(e.maps["PLS"], source.models[5].predict_map(cube))
+    assert_array_equal(e.maps["PLS"], block_mean(source.models[5].predict_map(cube)))
     assert_array_equal(e.maps["PLS smoothed"], e.maps["PLS"])
     assert e.canvas.title == f"Maps of {other}" and "U-Net by weight" not in e.maps
     e.controls["weight"].value = "0"  # moves nothing here
     e.sample = name
     assert np.nanmax(e.maps["U-Net by weight"]) == 1
+
+
+def test_a_spectrum_is_of_the_pixels_that_are_shown(run, monkeypatch):
+    results, source, name = run
+    e, sent = explore(results), []
+    monkeypatch.setattr(e.canvas, "send", lambda message, buffers: sent.append(np.frombuffer(*buffers, np.float32)))
+    values = source.images.cube(source.samples[name]).values
+    e.pins = [(61, 40)]
+
+    def seen():
+        e.canvas._handle_custom_msg({"kind": "at", "place": [61, 40]}, [])
+        assert_allclose(e.canvas.plots[0]["series"][1]["y"], sent[-1], rtol=1e-6)
+        return sent[-1]
+
+    block = values[60:62, 40:42].mean(axis=(0, 1))
+    assert_allclose(seen(), block, rtol=1e-6)
+    pls = source.models[2]  # no preprocessing, so a block's content is that of its mean spectrum
+    assert_allclose(pls.predict(block[None])[0], e.maps["PLS"][30, 20], atol=1e-3)
+    e.shown = [*e.shown, "PLS single pixels"]
+    assert_allclose(seen(), values[61, 40], rtol=1e-6)
+    e.shown = ["truth", "image"]
+    assert_allclose(seen(), block, rtol=1e-6)
 
 
 def test_a_sample_without_a_map_of_the_weight_shows_another_and_says_which(run):
@@ -144,5 +170,6 @@ def test_pls_is_fitted_as_the_run_fitted_it(run, tmp_path):
     results.save_map("PLS", name, saved)
     source = RunSource(results)
     layers = source.scene(name, source.start).layers
-    assert_allclose(layers["PLS"].values, saved, atol=1e-3)  # the first of 20 components, not 4 fitted alone
+    fitted = layers["PLS single pixels"].values  # the first of 20 components, not 4 fitted alone
+    assert_allclose(fitted, saved, atol=1e-3)
     assert "PLS as saved" not in layers
