@@ -95,7 +95,7 @@ def tune(models: dict, readings: dict, masks: dict, kinds=tuple(FILTERS)) -> lis
         rmsecv, looks = models[name]
         each = Tuned(name, kind, strength, noise_of(looks, masks), rmsecv, np.nan)
         made = {image: each.apply_to_looks(pair, masks[image]) for image, pair in looks.items()}
-        # as held_out_error, without its interval, which takes as long as a filter
+        # as held_out_error, without its interval, which nobody reads here
         squares = [held_out_square(pair, readings[image], masks[image])[0] for image, pair in made.items()]
         found.append(replace(each, held_out=max(float(np.mean(squares)), 0) ** 0.5))
     return sorted(found, key=lambda tuned: tuned.total)
