@@ -58,3 +58,12 @@ def test_a_face_loads_nothing_heavy(name):
     heavy = ("scipy", "sklearn", "torch", "matplotlib", "pooch", "papermill", "spectral", "h5py", "distributed")
     code = f"import sys, {name}; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "[]"
+
+
+def test_what_notebooks_begin_with_is_quick_to_import():
+    """A student waits for it in every notebook: a second each for papermill, scipy.stats and torch."""
+    code = "from hsichem.lab import check, findings, hint, plotting, read_settings; check('01.1', None, 1); "
+    code += "from hsichem import datasets, maps, pls; maps.judge, maps.tune, maps.variogram_interval, pls.choose_pls; "
+    code += "import sys; print([n for n in ('papermill', 'nbformat', 'scipy.stats', 'torch') if n in sys.modules])"
+    shown = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).splitlines()
+    assert shown[-1] == "[]"

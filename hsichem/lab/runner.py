@@ -1,15 +1,14 @@
-"""Run the numbered notebooks in order, into one results folder that a stopped run can take up again."""
+"""Run the numbered notebooks in order, into one results folder that a stopped run can take up again.
+
+Every notebook asks this module where the notebooks are; papermill and nbformat, which take a second to import, are for
+those who run them.
+"""
 
 import ast
 import json
 import os
 import sys
 from pathlib import Path
-
-import nbformat
-import papermill
-from nbclient.exceptions import DeadKernelError
-from papermill.exceptions import PapermillExecutionError
 
 from hsichem._base import InputError, closest, locked
 from hsichem.lab.settings import check_value
@@ -37,6 +36,8 @@ def failed_path(output: Path) -> Path:
 
 def defaults(notebook: Path) -> dict:
     """The values in a notebook's parameters cell by name; None for one that is no literal."""
+    import papermill
+
     found = papermill.inspect_notebook(_escaped(notebook))
     return {name: _literal(parameter["default"]) for name, parameter in found.items()}
 
@@ -98,6 +99,8 @@ def _escaped(path):
 
 def _is_finished(notebook, output, parameters):
     """Whether `output` is this notebook, executed to its end with these parameters."""
+    import nbformat
+
     try:
         done = nbformat.read(output, as_version=4)
     except Exception:  # not there, or not a notebook, for which nbformat raises what it likes
@@ -113,6 +116,10 @@ def _is_finished(notebook, output, parameters):
 
 
 def _execute(notebook, output, parameters):
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
     partial, failed = output.with_suffix(".partial.ipynb"), failed_path(output)
     options = {"kernel_name": "python3", "progress_bar": {"desc": notebook.stem}}
     try:

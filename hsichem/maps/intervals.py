@@ -1,7 +1,7 @@
 """How sure: intervals for figures and for predicted means."""
 
 import numpy as np
-from scipy import stats
+from scipy import special  # scipy.stats takes long to import
 
 from hsichem._base import InputError
 
@@ -32,7 +32,7 @@ def bootstrap_interval(statistic, *arrays, groups=None, level=0.95, repeats=1000
     for draw in np.random.default_rng(seed).integers(g, size=(repeats, g)):
         rows = np.concatenate([members[k] for k in draw])
         values.append(statistic(*(a[rows] for a in arrays)))
-    half = stats.t.ppf((1 + level) / 2, g - 1) * np.sqrt(g / (g - 1)) * np.std(values, axis=0)
+    half = special.stdtrit(g - 1, (1 + level) / 2) * np.sqrt(g / (g - 1)) * np.std(values, axis=0)
     return statistic(*arrays) - half, statistic(*arrays) + half
 
 

@@ -3,7 +3,7 @@
 from functools import partial
 
 import numpy as np
-from scipy import ndimage, optimize, stats
+from scipy import ndimage, optimize, special  # scipy.stats takes long to import
 
 from hsichem._base import InputError
 from hsichem.maps.intervals import bootstrap_interval, rmsep_interval
@@ -111,7 +111,7 @@ def edge_width(prediction, truth, mask, pitch=1.0) -> float | None:
     near = grid[max(best - 1, 0)], grid[best + 1]
     found = optimize.minimize_scalar(lambda s: fit(s)[0], bounds=near, method="bounded", options={"xatol": 1e-3})
     sigma = found.x if found.fun < fit(grid[best])[0] else grid[best]
-    return float(2 * stats.norm.ppf(0.9) * sigma * pitch)
+    return float(2 * special.ndtri(0.9) * sigma * pitch)
 
 
 def judge(maps: dict, truths: dict, masks: dict, reference, groups, seed: int, pitch=None) -> dict:

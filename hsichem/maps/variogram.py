@@ -12,7 +12,7 @@ from itertools import product
 from numbers import Integral
 
 import numpy as np
-from scipy import fft, ndimage, optimize, stats
+from scipy import fft, ndimage, optimize, special  # scipy.stats takes long to import
 
 from hsichem._base import InputError
 
@@ -271,7 +271,7 @@ def variogram_interval(maps, masks, max_lag: int, model: str, seed, draws=300):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # said once, of the maps themselves
         fits = [fit_variogram(*_per_pair(np.tensordot(counts, sums, 1)), model) for counts in drawn]
-    tail = stats.norm.cdf(stats.t.ppf(0.025, n - 1) * np.sqrt(n / (n - 1)))
+    tail = special.ndtr(special.stdtrit(n - 1, 0.025) * np.sqrt(n / (n - 1)))
     names = ("nugget", "correlated_share")
     found = {name: np.quantile([getattr(fit, name) for fit in fits], [tail, 1 - tail]) for name in names}
     return fitted, {name: (float(low), float(high)) for name, (low, high) in found.items()}

@@ -25,7 +25,7 @@ from scipy.io import savemat
 
 from hsichem import Cube, datasets
 from hsichem._base import locked
-from hsichem.cubes import foreground_mask
+from hsichem.cubes import foreground_mask, open_cube, store_cube
 from hsichem.datasets.makers import phantom
 from hsichem.datasets.store import fetch_file
 from hsichem.lab import (
@@ -178,6 +178,45 @@ def run_own(*splits):
         return ["run", "--dataset", "mine"]
 
     return prepare
+
+
+def storing(value):
+    """store_cube of an image that has this value in a pixel."""
+
+    def prepare(folder):
+        values = np.full((3, 4, 3), 0.5, np.float32)
+        values[1, 2, 0] = value
+        return lambda: store_cube(folder / "s1.safetensors", Cube(values, [900, 950, 1000], name="s1"), many=1)
+
+    return prepare
+
+
+def stored(spoil, opened_before=False):
+    """A stored image is opened after spoil(its path), or was open before and is read after it."""
+
+    def prepare(folder):
+        path = folder / "s1.safetensors"
+        storing(0.25)(folder)()
+        cube = open_cube(path) if opened_before else None
+        spoil(path)
+        return (lambda: cube.values[:]) if opened_before else lambda: open_cube(path)
+
+    return prepare
+
+
+def edited(old, new):
+    """The same number of bytes, others in them."""
+
+    def spoil(path):
+        content = path.read_bytes()
+        assert old in content and len(old) == len(new)
+        path.write_bytes(content.replace(old, new))
+
+    return spoil
+
+
+def touched(path):
+    os.utime(path, (1, 1))
 
 
 def table(content=TABLE, *options, name="references.csv", command="add", images=("s1", "s2", "s3")):
@@ -798,6 +837,23 @@ SYSTEM = [
         "x.safetensors", lambda path: save_file({"w": torch.zeros(2)}, path))),
 ]  # fmt: skip
 
+STORED = [
+    ("stored: a value NaN", "cube 's1': values from nan to nan; expected finite ones. Repair them", storing(np.nan)),
+    ("stored: a value infinite", "cube 's1': values from 0.5 to inf; expected finite ones", storing(np.inf)),
+    ("stored: a number edited", "not the image that was stored (ValueError: its checksum is", stored(
+        edited(np.float32(0.25).tobytes(), np.float32(0.75).tobytes()))),
+    ("stored: cut", "not the image that was stored (SafetensorError: Error while", stored(
+        lambda path: path.write_bytes(path.read_bytes()[:-8]))),
+    ("stored: another's table of weights", "not the image that was stored (TypeError:", stored(
+        lambda path: save_file({"w": torch.zeros(2)}, path))),
+    ("stored: written anew while it is open", "is not what it was when it was opened (it was written anew); begin",
+     stored(touched, opened_before=True)),
+    ("stored: gone while it is open", "is not what it was when it was opened ([Errno 2] No such file", stored(
+        Path.unlink, opened_before=True)),
+    ("stored: disk full", "s1.safetensors: cannot be written (No space left on device)", refused(
+        "pathlib.Path.write_bytes", errno.ENOSPC, lambda folder: storing(0.25)(folder)())),
+]  # fmt: skip
+
 ARGUMENTS = [
     ("unknown command", "No such command 'fly'", words("fly")),
     ("argument missing", "Missing argument 'NAME'", words("data", "make")),
@@ -911,4 +967,4 @@ SWEEPS = [
     ("sweep: a worker with threads", "--nthreads 1 --nworkers 2", on_a_worker(threads=2)),
 ]  # fmt: skip
 
-CASES = [*ENVI, *CAPTURES, *FORMATS, *TABLES, *MANIFESTS, *SYSTEM, *ARGUMENTS, *MODELS, *SWEEPS]
+CASES = [*ENVI, *CAPTURES, *FORMATS, *TABLES, *MANIFESTS, *SYSTEM, *STORED, *ARGUMENTS, *MODELS, *SWEEPS]

@@ -5,6 +5,7 @@ import pytest
 from scipy import ndimage
 
 from hsichem import InputError
+from hsichem.maps import held_out_error
 from hsichem.maps.filters import FILTERS, Tuned, blend_weight, filtered, noise_of, tune, with_mean
 
 ALL = [(kind, strength) for kind, strengths in FILTERS.items() for strength in strengths]
@@ -65,6 +66,8 @@ def test_tuning_finds_the_strength_with_the_least_true_error_without_the_truth(s
     }
     assert true[found[0].kind, found[0].strength] < 1.15 * min(true.values())
     assert found[0].total == pytest.approx(np.hypot(1.0, found[0].held_out))
+    one = {k: found[0].apply_to_looks(looks[k], mask) for k in "abc"}
+    assert found[0].held_out == held_out_error(one, readings, masks)["held_out"]
 
 
 def test_a_tuned_filter_acts_on_the_mean_of_two_looks(squares):
