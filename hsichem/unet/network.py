@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from hsichem._base import InputError
 
 KERNEL_BANDS = 7  # of the stem
-LARGE, STRIP = 2**24, 2**21  # values: a layer of more than the first is made in strips of the second, to save memory
+STRIP = 2**21  # values of a layer that are made at a time where it has many: more than
+LARGE, LARGE_IN_TRAINING = 2**22, 2**24  # the second costs time, for the backward pass makes the strips once more
 
 
 class Stem(nn.Module):
@@ -53,7 +54,7 @@ def in_strips(layers, *images):
     scale = 1 if isinstance(layers[0], nn.Sequential) else 2
     rows, cols = (side // scale - 4 * (not last.padding[0]) for side in images[0].shape[2:])
     row = len(images[0]) * last.out_channels * cols
-    if rows * row <= LARGE:
+    if rows * row <= (LARGE_IN_TRAINING if torch.is_grad_enabled() else LARGE):
         return run(layers, images)
     strips, step = [], max(1, STRIP // row)
     for first in range(0, rows, step):
@@ -163,7 +164,7 @@ class UNet(nn.Module):
 
     def __init__(self, channels: int, width: int, depth: int, padding: int, align_corners: bool):
         super().__init__()
-        self.depth = depth
+        self.depth, self.padding = depth, padding
         self.first_convs = conv_block(channels, width, padding)
         for level in range(1, depth + 1):
             setattr(self, f"contraction{level}", Contraction(width * 2 ** (level - 1), padding))
@@ -175,6 +176,9 @@ class UNet(nn.Module):
         """skips: a list with the output of first_convs; it is emptied on the way, so that each is freed once used."""
         for level in range(1, self.depth + 1):
             skips.append(getattr(self, f"contraction{level}")(skips[-1]))
+            if not (self.padding or torch.is_grad_enabled()):  # keep what its expansion will see, and no more
+                edge = 12 * 2 ** (self.depth - level) - 8
+                skips[-2] = skips[-2][:, :, edge:-edge, edge:-edge].clone()
         x = skips.pop()
         for level in range(self.depth, 0, -1):
             x = getattr(self, f"expansion{level}")(x, skips, *([self.last_conv] if level == 1 else []))
