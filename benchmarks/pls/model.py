@@ -7,6 +7,13 @@ over the cube: it can hardly be faster than reading its input. Results are check
 timed. Nothing here fails because of a time.
 
 Found: a pixel of a map differs from `predict` by up to 1e-6 of the sum of |coefficient x spectrum|, as float32 rounds.
+SNV takes 4 to 5 passes, not 3, on one core, blocks of 4,096 spectra, against `sum()`: a product with the vector takes
+1.1, taking one number from each spectrum 2 to 3, its squares 1.3. Tried, all in float32:
+- sums, squares and the projection of bare spectra (one product for sums and projection): 2.6 passes, but the error
+  grows with the square of a spectrum's mean over its standard deviation: 2e-6 at 3, 2e-5 at 10, 2e-4 at 30, where centred
+  spectra stay at 1e-7;
+- the same after one number was taken from all spectra of a block: 3.3 passes, and 1e-5 to 1e-3 for dark pixels;
+- the same after one band was taken from each spectrum: 1e-7, 5.4 passes; blocks of 512 to 2,048 are slower for each.
 """
 
 import argparse

@@ -1,7 +1,8 @@
 """The networks: a spectral stem and a U-Net of the published layout, names and sizes; and one that sees single pixels.
 
 Source: Engstrøm et al. 2025, doi 10.1002/cem.70041; Ronneberger et al. 2015, arXiv 1505.04597. Two steps are
-computed in a cheaper order with the same result (see Stem and Up); tests hold them against the naive order.
+computed in a cheaper order with the same result (see Stem and Up), and large layers in strips of rows, which saves
+memory (see Strips); tests hold them against the naive order.
 """
 
 from collections import OrderedDict
@@ -13,8 +14,8 @@ from torch.nn import functional as F
 from hsichem._base import InputError
 
 KERNEL_BANDS = 7  # of the stem
-STRIP = 2**21  # values of a layer that are made at a time where it has many: more than
-LARGE, LARGE_IN_TRAINING = 2**22, 2**24  # the second costs time, for the backward pass makes the strips once more
+LARGE, LARGE_IN_TRAINING = 2**22, 2**24  # a layer of more values is made in strips; in training, that costs time
+STRIP = 2**21  # values of a strip
 
 
 class Stem(nn.Module):
