@@ -5,10 +5,17 @@ python benchmarks/unet/network.py [--size 1016x824] [--repeats 5] [--dtypes fp32
 Both networks hold the same weights and take turns in one process; the table has medians. Each peak of memory is that of
 a fresh process, above the same process with torch loaded. Nothing here fails because of a time.
 
-Measured on two cores, 2360 x 1272 x 62: a map in 5.0 s instead of 11.2 s (bf16: 2.6 s), a training step in 17.7 s
-instead of 29 s (bf16: 10.2 s), a peak of 2.1 GB instead of 4.0 GB. predict_map with tile=512 needs 1.3 GB beside the
-cube. With random weights, align_corners=True and tiles of 256 the map differs from the whole one by 0.08 of its
-standard deviation, in single pixels by 0.9.
+Measured on two cores, 2360 x 1272 x 62, before large layers were made in strips: a map in 5.0 s instead of 11.2 s
+(bf16: 2.6 s), a training step in 17.7 s instead of 29 s (bf16: 10.2 s). With random weights, align_corners=True and
+tiles of 256 the map differs from the whole one by 0.08 of its standard deviation, in single pixels by 0.9.
+
+Peaks at that size, one thread: a map 1.39 GB, before the strips 1.60, naive 3.73 (its Conv3d is most of that); a
+training step 2.87 GB, before 3.90, naive 4.37. Strips cost a map no time (0.97 of the processor time at 1016x824) and
+a training step 12 % more arithmetic, counted at 2360x1272; that time was not measured. In training, layers up to
+2**24 values are computed as before.
+
+--steps: 15 steps of each on one thread of a busy machine, naive over ours: fast 1.3, lesson 1.4, middle 1.5. Four
+fifths of the lesson's step are convolutions.
 """
 
 import argparse
@@ -18,6 +25,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -38,19 +46,24 @@ DTYPES = {"fp32": None, "bf16": torch.bfloat16}
 class Naive(nn.Module):
     """Every step as the paper draws it, in torch's default memory format; the state dict fits ChemicalUNet's."""
 
-    def __init__(self):
+    def __init__(self, width=WIDTH, depth=DEPTH, padding=0, align_corners=True):
         super().__init__()
-        levels = [WIDTH * 2**k for k in range(DEPTH + 1)]
+        self.depth, levels = depth, [width * 2**k for k in range(depth + 1)]
 
         def up(width):
-            layers = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True), nn.Conv2d(2 * width, width, 1)
+            layers = (
+                nn.Upsample(scale_factor=2, mode="bilinear", align_corners=align_corners),
+                nn.Conv2d(2 * width, width, 1),
+            )
             return nn.ModuleDict({"up": nn.Sequential(*layers, nn.ReLU())})
 
-        unet = nn.ModuleDict({"first_convs": conv_block(BANDS - 6, WIDTH, 0), "last_conv": nn.Conv2d(WIDTH, 1, 1)})
+        unet = nn.ModuleDict(
+            {"first_convs": conv_block(BANDS - 6, width, padding), "last_conv": nn.Conv2d(width, 1, 1)}
+        )
         for k, width in enumerate(levels[:-1], start=1):
-            unet[f"contraction{k}"] = nn.ModuleDict({"conv_block": conv_block(width, 2 * width, 0)})
+            unet[f"contraction{k}"] = nn.ModuleDict({"conv_block": conv_block(width, 2 * width, padding)})
             unet[f"expansion{k}"] = nn.ModuleDict(
-                {"upsample": up(width), "conv_block": conv_block(2 * width, width, 0)}
+                {"upsample": up(width), "conv_block": conv_block(2 * width, width, padding)}
             )
         for module in unet.modules():
             if isinstance(module, nn.ReLU):
@@ -60,10 +73,10 @@ class Naive(nn.Module):
     def forward(self, x):
         stem, unet = self.models
         skips = [unet["first_convs"](stem["conv"](x[:, None])[:, 0])]
-        for k in range(1, DEPTH + 1):
+        for k in range(1, self.depth + 1):
             skips.append(unet[f"contraction{k}"]["conv_block"](F.max_pool2d(skips[-1], 2)))
         x = skips.pop()
-        for k in range(DEPTH, 0, -1):
+        for k in range(self.depth, 0, -1):
             x, skip = unet[f"expansion{k}"]["upsample"]["up"](x), skips.pop()
             trim = (skip.shape[2] - x.shape[2]) // 2
             skip = skip[:, :, trim : skip.shape[2] - trim, trim : skip.shape[3] - trim]
@@ -72,6 +85,11 @@ class Naive(nn.Module):
 
 
 NETWORKS = {"naive": Naive, "hsichem": partial(ChemicalUNet, BANDS, WIDTH, DEPTH)}
+STEPS = {  # width, depth, images a step, rows, cols
+    "fast": (4, 1, 2, 128, 96),
+    "lesson": (16, 1, 2, 128, 96),
+    "middle": (32, 3, 2, 256, 192),
+}
 
 
 def image(rows, cols, network, kind):
@@ -92,7 +110,7 @@ def train_step(model, optimizer, x, dtype):
     with torch.autocast(x.device.type, dtype=dtype, enabled=dtype is not None):
         prediction = model(x)
     prediction, mask = prediction.float(), torch.ones(prediction.shape, dtype=torch.bool, device=x.device)
-    reference = torch.full((1,), 30.0, device=x.device)
+    reference = torch.full((len(x),), 30.0, device=x.device)
     losses = map_losses(prediction, mask, reference, PUBLISHED_WEIGHTS, parameters=model.parameters())
     optimizer.zero_grad()
     losses["total"].backward()
@@ -141,7 +159,7 @@ def measure(job):
 
 def flops(rows, cols, kind) -> float:
     """Multiplications and additions of convolutions, in our order; the zeros of our stem do not count."""
-    with torch.device("meta"):
+    with torch.device("meta"), patch("hsichem.unet.network.LARGE_IN_TRAINING", float("inf")):  # nothing twice
         naive, ours, x = Naive(), NETWORKS["hsichem"](), torch.empty(1, BANDS, rows, cols)
         with FlopCounterMode(display=False) as stem:
             naive.models[0]["conv"](x[:, None])
@@ -206,6 +224,24 @@ def compare(args, rows, cols, networks):
     print("\n".join(lines))
 
 
+def steps(repeats):
+    """Training steps of small networks with "same" padding: forward, loss, backward, optimiser."""
+    print("\ntraining step            parameters      naive    hsichem   ratio")
+    for name, (width, depth, batch, rows, cols) in STEPS.items():
+        ours, naive = ChemicalUNet(BANDS, width, depth, "same", False), Naive(width, depth, 1, False)
+        naive.load_state_dict(ours.state_dict())
+        x = torch.rand(batch, BANDS, rows, cols, generator=torch.Generator().manual_seed(0))
+        torch.testing.assert_close(ours(x), naive(x), rtol=1e-3, atol=1e-3)
+        jobs = {"naive": work(naive, x, "training", "fp32"), "hsichem": work(ours, x, "training", "fp32")}
+        with tqdm(disable=True) as bar:
+            t = {key: 1e3 * seconds for key, seconds in timed(jobs, repeats, bar).items()}
+        count = sum(p.numel() for p in ours.parameters())
+        print(
+            f"{name:7s}{batch} x {rows:3d} x {cols:3d} {count:13d} {t['naive']:7.1f} ms {t['hsichem']:7.1f} ms "
+            f"{t['naive'] / t['hsichem']:6.2f} x"
+        )
+
+
 def tiles(args, model):
     print(f"\npredict_map of a {args.size} x {BANDS} cube (the cube itself does not count); difference at 632x504:")
     small = Cube(np.random.default_rng(0).random((632, 504, BANDS), dtype=np.float32), np.arange(float(BANDS)))
@@ -226,10 +262,13 @@ def main():
     parser.add_argument("--kinds", nargs="*", default=["inference", "training"])
     parser.add_argument("--dtypes", nargs="+", choices=DTYPES, default=["fp32"])
     parser.add_argument("--tiles", nargs="*", default=["whole", "512", "256", "128"])
+    parser.add_argument("--steps", type=int, default=0, metavar="N", help="only steps of small networks, N of each")
     parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
         return measure(args.measure)
+    if args.steps:
+        return steps(args.steps)
     torch.manual_seed(0)
     networks = {name: make() for name, make in NETWORKS.items()}
     networks["naive"].load_state_dict(networks["hsichem"].state_dict())

@@ -70,6 +70,8 @@ def gathered(images: list[TrainingImage], flips=(), look: int | None = None) -> 
     if look is not None:
         batch["reading"] = torch.cat([image.readings[look : look + 1] for image in images]).flip(flips)
         batch["noise"] = torch.cat([image.noise for image in images])
+    if torch.cuda.is_available():  # from pinned memory it is copied to the device while that computes
+        batch = {name: tensor.pin_memory() for name, tensor in batch.items()}
     return batch
 
 

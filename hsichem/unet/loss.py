@@ -97,5 +97,6 @@ def map_losses(
     }
     if HELD_OUT in weights:
         terms[HELD_OUT] = held_out(p, m, reading, noise)
-    terms = {name: weights[name] * value for name, value in terms.items()}
+    # a term of weight 0 is told, but it needs no backward pass
+    terms = {name: weights[name] * (value if weights[name] else value.detach()) for name, value in terms.items()}
     return terms | {"total": sum(terms.values())}

@@ -1,7 +1,8 @@
 """The networks: a spectral stem and a U-Net of the published layout, names and sizes; and one that sees single pixels.
 
 Source: Engstrøm et al. 2025, doi 10.1002/cem.70041; Ronneberger et al. 2015, arXiv 1505.04597. Two steps are
-computed in a cheaper order with the same result (see Stem and Up); tests hold them against the naive order.
+computed in a cheaper order with the same result (see Stem and Up), and large layers in strips of rows, which saves
+memory (see Strips); tests hold them against the naive order.
 """
 
 from collections import OrderedDict
@@ -14,6 +15,8 @@ from hsichem._base import InputError
 
 KERNEL_BANDS = 7  # of the stem
 AT_ONCE = 64  # bands that the stem makes; the published network has 56
+LARGE, LARGE_IN_TRAINING = 2**22, 2**24  # a layer of more values is made in strips; in training, that costs time
+STRIP = 2**21  # values of a strip
 
 
 class Stem(nn.Module):
@@ -53,15 +56,78 @@ def conv_block(inputs: int, outputs: int, padding: int) -> nn.Sequential:
     return nn.Sequential(OrderedDict(layers))
 
 
+def in_strips(layers, *images):
+    """What the layers make of the images, joined; where that is large, some rows at a time (see Strips).
+
+    layers: a conv_block, what comes after it, and before it a Stem or a pooling, if any.
+    """
+    last = [each for layer in layers for each in layer.modules() if getattr(each, "kernel_size", 0) == (3, 3)][-1]
+    scale = 1 if isinstance(layers[0], nn.Sequential) else 2
+    rows, cols = (side // scale - 4 * (not last.padding[0]) for side in images[0].shape[2:])
+    row = len(images[0]) * last.out_channels * cols
+    if rows * row <= (LARGE_IN_TRAINING if torch.is_grad_enabled() else LARGE):
+        return run(layers, images)
+    strips, step = [], max(1, STRIP // row)
+    for first in range(0, rows, step):
+        stop = min(first + step, rows)
+        start, end = (max(first - 2, 0), min(stop + 2, rows)) if last.padding[0] else (first, stop + 4)
+        strips.append((slice(first, stop), slice(scale * start, scale * end), slice(first - start, stop - start)))
+    parameters = [parameter for layer in layers for parameter in layer.parameters()]
+    return Strips.apply(layers, strips, len(images), *images, *parameters)
+
+
+def run(layers, images):
+    x = torch.cat(images, dim=1) if len(images) > 1 else images[0]
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
+class Strips(torch.autograd.Function):
+    """Layers, strip by strip: what lies between them is never whole in memory. Backwards it is computed once more."""
+
+    @staticmethod
+    def forward(ctx, layers, strips, count, *tensors):
+        device = tensors[0].device.type
+        ctx.layers, ctx.strips, ctx.parameters = layers, strips, tensors[count:]
+        ctx.autocast = device, torch.get_autocast_dtype(device), torch.is_autocast_enabled(device), False
+        ctx.save_for_backward(*tensors[:count])
+        out = None
+        for rows, source, kept in strips:
+            part = run(layers, [image[:, :, source] for image in tensors[:count]])
+            if out is None:  # in the memory format of its parts
+                batch, channels, _, cols = part.shape
+                order = ((0, 2, 3, 1), (0, 3, 1, 2)) if part.stride(1) == 1 else ((0, 1, 2, 3),) * 2
+                shape = batch, channels, strips[-1][0].stop, cols
+                out = part.new_empty([shape[side] for side in order[0]]).permute(order[1])
+            out[:, :, rows] = part[:, :, kept]
+        return out
+
+    @staticmethod
+    def backward(ctx, gradient):
+        images, parameters, wanted = ctx.saved_tensors, ctx.parameters, ctx.needs_input_grad[3:]
+        sums = [torch.zeros_like(t) if w else None for t, w in zip((*images, *parameters), wanted, strict=True)]
+        for rows, source, kept in ctx.strips:
+            shown = [i[:, :, source].detach().requires_grad_(w) for i, w in zip(images, wanted, strict=False)]
+            with torch.enable_grad(), torch.autocast(*ctx.autocast):
+                part = run(ctx.layers, shown)[:, :, kept]
+            here = [s if s is None else s[:, :, source] for s in sums[: len(images)]] + sums[len(images) :]
+            pairs = [(s, t) for s, t in zip(here, (*shown, *parameters), strict=True) if s is not None]
+            found = torch.autograd.grad(part, [t for _, t in pairs], gradient[:, :, rows])
+            for (s, _), value in zip(pairs, found, strict=True):
+                s += value
+        return None, None, None, *sums
+
+
 class Contraction(nn.Module):
     """Halve the image, double the channels: (B, C, H, W) -> (B, 2C, H/2 - trim, W/2 - trim)."""
 
     def __init__(self, inputs: int, padding: int):
         super().__init__()
-        self.conv_block = conv_block(inputs, 2 * inputs, padding)
+        self.pool, self.conv_block = nn.MaxPool2d(2), conv_block(inputs, 2 * inputs, padding)
 
     def forward(self, x):
-        return self.conv_block(F.max_pool2d(x, 2))
+        return in_strips([self.pool, self.conv_block], x)
 
 
 class Up(nn.Module):
@@ -88,12 +154,12 @@ class Expansion(nn.Module):
         self.upsample = Up(outputs, align_corners)
         self.conv_block = conv_block(2 * outputs, outputs, padding)
 
-    def forward(self, x, skips):
+    def forward(self, x, skips, *after):
+        """after: layers that follow."""
         x, skip = self.upsample(x), skips.pop()
         top, left = (skip.shape[2] - x.shape[2]) // 2, (skip.shape[3] - x.shape[3]) // 2
-        x = torch.cat([skip[:, :, top : top + x.shape[2], left : left + x.shape[3]], x], dim=1)
-        del skip  # frees it where no gradient needs it
-        return self.conv_block(x)
+        skip = skip[:, :, top : top + x.shape[2], left : left + x.shape[3]]
+        return in_strips([self.conv_block, *after], skip, x)
 
 
 def initialise(network) -> None:
@@ -109,7 +175,7 @@ class UNet(nn.Module):
 
     def __init__(self, channels: int, width: int, depth: int, padding: int, align_corners: bool):
         super().__init__()
-        self.depth = depth
+        self.depth, self.padding = depth, padding
         self.first_convs = conv_block(channels, width, padding)
         for level in range(1, depth + 1):
             setattr(self, f"contraction{level}", Contraction(width * 2 ** (level - 1), padding))
@@ -121,10 +187,13 @@ class UNet(nn.Module):
         """skips: a list with the output of first_convs; it is emptied on the way, so that each is freed once used."""
         for level in range(1, self.depth + 1):
             skips.append(getattr(self, f"contraction{level}")(skips[-1]))
+            if not (self.padding or torch.is_grad_enabled()):  # keep what its expansion will see, and no more
+                edge = 12 * 2 ** (self.depth - level) - 8
+                skips[-2] = skips[-2][:, :, edge:-edge, edge:-edge].clone()
         x = skips.pop()
         for level in range(self.depth, 0, -1):
-            x = getattr(self, f"expansion{level}")(x, skips)
-        return self.last_conv(x)
+            x = getattr(self, f"expansion{level}")(x, skips, *([self.last_conv] if level == 1 else []))
+        return x
 
 
 class ChemicalUNet(nn.Module):
@@ -177,7 +246,7 @@ class ChemicalUNet(nn.Module):
         for side in x.shape[2:]:
             self.output_size(side)
         stem, unet = self.models
-        x = unet([unet.first_convs(stem(x))])
+        x = unet([in_strips([stem, unet.first_convs], x)])
         return 100 * torch.sigmoid(x) if self.bounded else x
 
 

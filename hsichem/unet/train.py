@@ -124,7 +124,7 @@ def one_cycle(done: float) -> float:
 def image_losses(model, batch: dict, config: TrainConfig) -> dict:
     """The loss terms of a batch, as `gathered` returns it, on the model's device."""
     device = next(model.parameters()).device
-    batch = {name: tensor.to(device) for name, tensor in batch.items()}
+    batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
     with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
         prediction = model(batch["x"]).float()
     options = {name: batch[name] for name in ("reading", "noise") if name in batch}

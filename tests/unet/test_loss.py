@@ -137,3 +137,10 @@ def test_a_held_out_weight_needs_a_reading(maps):
     p, m, y = maps
     with pytest.raises(InputError, match=r"a weight for held_out and a reading of None; expected \(3, 1, 7, 6\)"):
         map_losses(p, m, y, ONES | {"held_out": 1.0})
+
+
+def test_a_term_of_weight_0_is_told_and_takes_no_backward_pass(maps):
+    unused = torch.ones(2, 2, requires_grad=True)  # by all terms but the size of the weights
+    losses = map_losses(*maps, PUBLISHED_WEIGHTS | {"l2": 0.0}, parameters=[unused])
+    assert float(losses["l2"]) == 0 and not losses["l2"].requires_grad
+    assert map_losses(*maps, PUBLISHED_WEIGHTS, parameters=[unused])["l2"].requires_grad

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from hsichem import Cube, InputError
+from hsichem.unet import network
 from hsichem.unet.network import AT_ONCE, ChemicalUNet, Ensemble, Stem
 from hsichem.unet.predict import predict_map
 from hsichem.unet.weights import load_published
@@ -101,6 +102,44 @@ def test_the_stem_of_many_bands_is_the_published_convolution_and_grows_with_thei
         for a, b in zip(*gradients, strict=True):
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4 * float(b.abs().max()))
     assert work[3] == 2 * work[2] == 4 * work[1]
+
+
+@pytest.fixture
+def in_strips(monkeypatch):
+    """Every layer counts as large, and is made in strips of a few rows."""
+    for name, value in {"LARGE": 0, "LARGE_IN_TRAINING": 0, "STRIP": 2000}.items():
+        monkeypatch.setattr(network, name, value)
+
+
+@pytest.mark.parametrize(("padding", "depth", "rows", "cols"), [("same", 2, 72, 41), ("valid", 2, 104, 97)])
+def test_strips_change_neither_outputs_nor_gradients(in_strips, padding, depth, rows, cols):
+    test_outputs_and_gradients_equal_the_naive_network(padding, depth, rows, cols, True)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_a_map_in_strips_is_the_same_map(scene, padding, monkeypatch, request):
+    torch.manual_seed(0)
+    model = ChemicalUNet(bands=9, width=4, depth=2, padding=padding)
+    randomise_biases(model)
+    whole = predict_map(model, scene)
+    request.getfixturevalue("in_strips")
+    np.testing.assert_allclose(predict_map(model, scene), whole, rtol=1e-5, atol=1e-5 * np.abs(whole).max())
+
+
+def test_strips_repeat_the_mixed_precision_of_the_way_forward(monkeypatch, request):
+    torch.manual_seed(0)
+    model, x = ChemicalUNet(bands=11, width=4, depth=1, padding="same"), torch.rand(1, 11, 64, 40)
+
+    def gradients():
+        with torch.autocast("cpu", torch.bfloat16):
+            out = model(x)
+        assert out.dtype == torch.bfloat16
+        return [out.float(), *torch.autograd.grad(out.float().square().mean(), list(model.parameters()))]
+
+    whole = gradients()
+    request.getfixturevalue("in_strips")
+    for a, b in zip(gradients(), whole, strict=True):
+        torch.testing.assert_close(a, b, rtol=0.02, atol=0.02 * float(b.detach().abs().max()))
 
 
 def test_weights_start_kaiming_normal_over_the_inputs_and_biases_at_zero():
