@@ -3,8 +3,12 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 from helpers.lab import CHROMIUM, SHOTS
+
+hypothesis.settings.register_profile("default", hypothesis.settings.get_profile("default"), deadline=None)
+hypothesis.settings.load_profile("default")  # no test fails because of a time
 
 # Fixtures that tell what a test needs: markers for `pytest -m`.
 COSTS = {"mirror": "public_data", "browser": "browser", "executed": "slow"}

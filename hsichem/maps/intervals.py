@@ -92,8 +92,9 @@ def cv_plus(reference, held_out, folds, predicted_by_fold: dict, level=0.9) -> n
     without their fold, and that fold. predicted_by_fold: {fold: (m,) predictions of the new images by that model}.
     The CV+ of Barber et al. 2021 (doi 10.1214/20-AOS1965, section 3): with the residual r_i = |y_i - mu_-k(i)(x_i)|,
     the ends are quantiles of mu_-k(i)(x) - r_i and of mu_-k(i)(x) + r_i over i. It asks of new images that they come
-    from where the calibration images came from, and of the model nothing; it promises to hold at least 2 level - 1
-    (short of a term in n and the folds), and usually holds about level. It is for a mean, never for a pixel.
+    from where the calibration images came from, and of the model nothing; it promises to hold at least 2 level - 1 less
+    min(2 (1 - 1/K) / (n/K + 1), (1 - K/n) / (K + 1)) for K folds (their theorem 4), and usually holds about level.
+    It is for a mean, never for a pixel.
     Raises InputError for lengths or folds that disagree, and for too few images: a level of 0.9 needs 9.
     """
     reference, held_out, folds = np.asarray(reference, float), np.asarray(held_out, float), np.asarray(folds)

@@ -75,7 +75,7 @@ def images(draw):
     return text.encode(draw(st.sampled_from(["utf-8", "utf-8-sig", "latin-1"]))), bytes(offset) + data, values, mask, nm
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(image=images())
 def test_whatever_a_header_may_say_comes_back(tmp_path, image):
     text, data, values, mask, nm = image
@@ -94,7 +94,7 @@ GOOD = b"ENVI\nsamples = 2\nlines = 1\nbands = 2\ndata type = 1\ninterleave = bi
 PIECES = [b"{", b"}", b"=", b",", b"\n", b";", b"\0", b"-", b"1e300", b"nan", b"inf", b"\xff", b"9" * 400, b"bbl = {0}"]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.lists(st.tuples(st.integers(0, len(GOOD)), st.integers(0, 6), st.sampled_from(PIECES)), max_size=4))
 @pytest.mark.filterwarnings("ignore:.*no 'key = value'")
 def test_a_damaged_header_is_read_or_refused_and_nothing_else(tmp_path, cuts):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hsichem import Cube
@@ -22,7 +22,6 @@ def test_mirrored_indices_equal_numpys_padding(size, before, after):
     np.testing.assert_array_equal(mirrored(-before, size + after, size), expected)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(MODELS)), st.integers(1, 300), st.none() | st.integers(1, 300))
 def test_tiles_cover_every_pixel_once_with_sizes_that_fit(kind, side, tile):
     model = MODELS[kind]
