@@ -217,6 +217,10 @@ def show(name, found):
         print(f"  U-Net {key}: {np.mean(values):.3f} ± {np.std(values, ddof=1) if len(values) > 1 else 0:.3f}")
     for key in ("rmsep_to_PLS", "rmsep_to_reader"):
         print(f"  U-Net {key}: {np.mean([f[key][0] for f in nets]):.3f}")
+    linear = {name: error for name, _, error in found["scatter"] if name.startswith(("PLS", "penalised"))}
+    least, ours = min(linear, key=linear.get), np.mean([f["true_of_looks"] for f in nets])
+    print(f"  least true error of {len(linear)} linear ways, by the truth: {linear[least]:.2f}, {least};", end=" ")
+    print(f"{sum(error < ours for error in linear.values())} are below the U-Net's {ours:.2f}")
     _, held, true = zip(*found["scatter"], strict=True)
     print(f"  rank correlation of held-out and true error, {len(held)} ways: {spearmanr(held, true)[0]:.3f}")
     held, true = zip(*[(f["held_out"], f["true_of_looks"]) for f in found["methods"].values()], strict=True)
