@@ -12,8 +12,8 @@ up again, which must end with the same bytes. Then one epoch for each number of 
 counted from where torch is loaded, anonymous from nothing.
 
 Found on two idle cores: width 64, four images, 18.5 s a step and a peak of 4.1 GB; in bfloat16 11.9 s and 3.4 GB. A
-belly takes 225 MB and its truth 9 MB, so 60 take 14.0 GB. Stopped and taken up again (under load, 60 to 94 s a step), the
-same bytes; the loss fell from 9e10, a first map far out of bounds, to 1895. Width 8, float32, images: peak
+belly takes 225 MB and its truth 9 MB, so 60 take 14.0 GB. Stopped and taken up again (under load, 60 to 94 s a step),
+the same bytes; the loss fell from 9e10, a first map far out of bounds, to 1895. Width 8, float32, images: peak
 
       2  3.03 GB      4  3.12 GB      8  3.24 GB     16  3.22 GB (12.7 GB in float32)
 """
