@@ -13,7 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "models": ["Model", "facts_of", "load_model", "save_model"],
         "moving.moving": ["forge_share", "paint_loss", "show_exposures", "show_training", "stack_noise"],
         "report": ["write_report"],
-        "results": ["Results"],
+        "results": ["Results", "latest_results"],
         "runner": ["NotebookError", "check_parameters", "find_notebooks", "run_notebooks"],
         "settings": ["PRESETS", "parse_value", "read_settings"],
         "sweep": ["parse_fixed", "parse_grid", "plan_sweep", "run_sweep"],

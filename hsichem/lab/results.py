@@ -79,3 +79,25 @@ class Results:
             folder = file.parent.name
             found[names.get(folder, folder.replace("-", " "))] = np.load(file, allow_pickle=False)
         return found
+
+
+def latest_results(run) -> Results:
+    """The newest maps of these settings, of a notebook (run.results) or of `hsichem run`; prints whose they are.
+
+    run: of `read_settings`. Without a `results_dir` in the notebook, runs/ here and one folder up count, too.
+    """
+    mine = {name: getattr(run, name) for name in ("dataset", "preset", "seed")}
+    folders = [run.folder]
+    if run.results_dir is None:
+        folders += [*Path().glob("runs/*"), *Path("..").glob("runs/*")]
+    made = {}
+    for folder in folders:
+        times = [path.stat().st_mtime for path in folder.glob("maps/*/*.npy")]
+        if times and Results(folder).metrics().get("settings") == mine:
+            made[folder] = max(times)
+    if not made:
+        print("No maps yet: PLS is fitted here. `make run`, or notebooks 02 and 03, make the others.")
+        return run.results
+    newest = max(made, key=made.get)
+    print(f"Maps of {newest.as_posix()}")
+    return Results(newest)

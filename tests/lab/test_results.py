@@ -1,9 +1,13 @@
 """The results folder."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from hsichem import InputError
+from hsichem.lab import latest_results, read_settings
 from hsichem.lab.results import Results
 
 
@@ -56,3 +60,28 @@ def test_maps_of_a_sample_have_their_methods_names(tmp_path):
     results.save_map("PLS", "s [1]", np.ones((2, 3)))
     assert (tmp_path / "metrics.json").stat().st_mtime_ns == before  # a name is written once
     np.testing.assert_array_equal(results.maps_of_sample("s [1]")["PLS"], np.ones((2, 3)))
+
+
+def test_a_notebook_finds_the_newest_maps_of_its_settings_and_says_which(tmp_path, monkeypatch, capsys):
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    names = ("dataset", "preset", "seed", "results_dir")
+    run = read_settings({"dataset": "mine", "preset": "fast", "seed": 1, "results_dir": None}, *names)
+
+    def made(folder, seed, at):
+        results = Results(folder)
+        results.save("settings", {"dataset": "mine", "preset": "fast", "seed": seed})
+        results.save_map("PLS", "one", np.ones((2, 2)))
+        os.utime(results.folder / "maps" / "pls" / "one.npy", (at, at))
+
+    assert latest_results(run) is run.results and "No maps yet" in capsys.readouterr().out
+    made("../runs/first-mine", 1, 100)
+    made("../runs/second-mine", 1, 200)
+    made("../runs/other-seed", 2, 300)
+    assert latest_results(run).folder == Path("../runs/second-mine")
+    assert capsys.readouterr().out == "Maps of ../runs/second-mine\n"
+    made(run.folder, 1, 250)
+    assert latest_results(run).folder == run.folder  # made since
+    made(run.folder, 1, 150)
+    run.results_dir = str(run.folder)
+    assert latest_results(run).folder == run.folder  # chosen in the notebook
