@@ -88,10 +88,10 @@ def main():
     means = {s.id: reader.predict(cubes[s.id].mean_spectrum()[None])[0] for s in test}
     maps, seen, chosen = {}, {}, {}
 
-    def keep(name, label, total, change):
-        """change(image) -> its looks; the map is made from both as the lesson makes it."""
+    def keep(name, label, total, made):
+        """made: {image: (its map, its looks)}."""
         chosen[name] = label, total
-        maps[name], seen[name] = ({i: pair[k] for i, pair in change.items()} for k in (0, 1))
+        maps[name], seen[name] = ({i: pair[k] for i, pair in made.items()} for k in (0, 1))
 
     models = linear_models(choose_pls(spectra, y, animals), reader, spectra, y)
     best = tune({n: (r, looks(m, some)) for n, (r, m) in models.items()}, readings, grid)[0]

@@ -51,15 +51,12 @@ def opened(folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--samples", type=int, help="calibration images to learn from, for a trial; else all")
-    parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--folder", type=Path, default=Path("runs/full_width"))
     parser.add_argument("--out", type=Path, default=Path("runs/full_width"))
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     images = opened(args.folder)
     fit_on, test = ([s for s in images.samples if (s.split > 0) == kind] for kind in (True, False))
-    fit_on = fit_on[: args.samples]
     cubes = {s.id: images.cube(s) for s in (*fit_on, *test)}
     y, target = (np.array([s.references[images.response] for s in part]) for part in (fit_on, test))
     folds, animals = (np.array([getattr(s, key) for s in fit_on]) for key in ("split", "group"))
@@ -86,7 +83,7 @@ def main():
     read = {every: [reader.predict_map(cubes[s.id]) for s in fit_on]}
 
     def trained(name):
-        given = PRESETS["paper"] | SAME | {"epochs": args.epochs, "width": args.width, "seed": 0} | LOSSES[name]
+        given = PRESETS["paper"] | SAME | {"epochs": args.epochs, "seed": 0} | LOSSES[name]
         config = config_from(argparse.Namespace(**given))
         options = {"readings": read if given["held_out"] else None, "only": [every]}
         ensemble, history = train_folds(*learned, config, args.folder / "networks", **options)
